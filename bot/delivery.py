@@ -1,0 +1,48 @@
+"""What a platform implements so that an answer reaches the person.
+
+The durable workflow (`bot.durable`) calls these in order: `open`, then any number of `status` and `append`,
+then one of `finish` and `fail`. After a crash it calls `open` again (with `recovering=True`) unless the reply's id
+was recorded, and the rest with the recorded id, possibly a second time: each must be safe to repeat.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from bot.messages import Apology, Question, Reply
+from pipeline.types import DraftReady, PassagesFound, StageStarted
+
+Progress = StageStarted | DraftReady | PassagesFound
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A reply that has been opened in the question's thread."""
+
+    question: Question
+    reply_id: str
+    """The platform's id of the message; ratings name it."""
+
+
+class Delivery(Protocol):
+    """One platform's way of replying. All implementations pass `tests/contracts/test_delivery.py`."""
+
+    async def open(self, question: Question, *, recovering: bool) -> str:
+        """Open a reply in the question's thread and return the platform's id of it.
+
+        With `recovering`, a reply may already be there from before a crash: find it where the platform can be asked.
+        Raises `DeliveryError`.
+        """
+
+    async def status(self, opened: Opened, progress: Progress) -> None:
+        """Show what is going on. Never raises: a lost status line is not worth an answer."""
+
+    async def append(self, opened: Opened, text: str) -> None:
+        """Show the answer's text so far (all of it), as often as the platform allows. Never raises."""
+
+    async def finish(self, opened: Opened, reply: Reply) -> None:
+        """Show the whole answer with citations and ways to rate it. Raises `DeliveryError`."""
+
+    async def fail(self, opened: Opened, apology: Apology) -> None:
+        """Show the apology with its error id. Raises `DeliveryError`."""

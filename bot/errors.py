@@ -1,0 +1,42 @@
+"""Everything that can go wrong in the bot, in one tree.
+
+    BotError
+    ├── SettingsError          a setting is missing or wrong; names the variable
+    ├── DeliveryError          the platform did not take a message
+    │   ├── DeliveryRefused    it never will (channel gone, token revoked): retrying is useless
+    │   └── DeliveryUnavailable  it may later (429, 5xx, time-out)
+    └── StoreUnavailable       the database cannot be reached
+
+Foreign exceptions are translated where they enter (`raise … from exc`). Every message says what to do.
+"""
+
+from __future__ import annotations
+
+
+class BotError(Exception):
+    """Base of this package's errors. `str(error)` is written for the operator."""
+
+
+class SettingsError(BotError):
+    """A setting is missing or wrong; the message names the variable and what to do."""
+
+
+class DeliveryError(BotError):
+    """The platform did not take a message."""
+
+
+class DeliveryRefused(DeliveryError):
+    """The platform will never take it: the channel is gone, the token revoked."""
+
+
+class DeliveryUnavailable(DeliveryError):
+    """The platform may take it later: rate limit, server error, time-out."""
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+        """Seconds the platform asked us to wait, where it did."""
+
+
+class StoreUnavailable(BotError):
+    """The database cannot be reached."""

@@ -1,0 +1,72 @@
+"""Everything that can go wrong in the pipeline, in one tree.
+
+    PipelineError
+    ├── ModelError                 the model server
+    │   ├── ModelUnavailable       cannot be reached, refused (401, 503) or timed out before the first token
+    │   ├── ModelOverloaded        answered 429 until the retries were used up
+    │   ├── ModelRejected          answered 4xx: the request itself is wrong (too long, unknown field)
+    │   └── ModelStreamBroken      stalled, broke off or sent an error after the first token
+    ├── RetrievalError             the vector or keyword index
+    │   └── IndexUnavailable       cannot be opened or reached
+    ├── KnowledgeError             documents
+    │   ├── SourceNotFound         the source's location does not exist
+    │   └── DocumentUnreadable     one document cannot be converted; the others go on
+    ├── CatalogUnavailable         the database that says which passages are visible
+    └── DataDirectoryBusy          another process owns PROMPTAI_DATA_DIR
+
+Foreign exceptions are translated where they enter (`raise … from exc`). Every message says what to do.
+"""
+
+from __future__ import annotations
+
+
+class PipelineError(Exception):
+    """Base of this package's errors. `str(error)` is written for the operator."""
+
+
+class ModelError(PipelineError):
+    """The model server failed."""
+
+
+class ModelUnavailable(ModelError):
+    """The model server cannot be reached, refused or timed out before the first token."""
+
+
+class ModelOverloaded(ModelError):
+    """The model server answered 429 until the retries were used up."""
+
+
+class ModelRejected(ModelError):
+    """The model server says that the request itself is wrong."""
+
+
+class ModelStreamBroken(ModelError):
+    """The stream stalled, broke off or carried an error after it had begun."""
+
+
+class RetrievalError(PipelineError):
+    """The vector or keyword index failed."""
+
+
+class IndexUnavailable(RetrievalError):
+    """The index cannot be opened or reached."""
+
+
+class KnowledgeError(PipelineError):
+    """Documents could not be read."""
+
+
+class SourceNotFound(KnowledgeError):
+    """The source's location does not exist or cannot be opened."""
+
+
+class DocumentUnreadable(KnowledgeError):
+    """One document cannot be converted; the others go on."""
+
+
+class CatalogUnavailable(PipelineError):
+    """The database that says which passages are visible cannot be reached."""
+
+
+class DataDirectoryBusy(PipelineError):
+    """Another process owns PROMPTAI_DATA_DIR."""

@@ -1,0 +1,1 @@
+"""Finding passages: embedder, Chroma, keyword index and their fusion."""

@@ -1,0 +1,89 @@
+"""The pipeline's settings, read once from the environment (and `.env`). Nothing else in this package reads it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from pipeline.types import Mode
+
+
+class PipelineSettings(BaseSettings):
+    """Each field's description is its line in `docs/settings.md`; a test keeps the two equal."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True, populate_by_name=True
+    )
+
+    data_dir: Path = Field(
+        Path("data"),
+        alias="PROMPTAI_DATA_DIR",
+        description="Folder for everything kept on disk: SQLite, embedded Chroma, keyword index, socket. One process owns it.",
+    )
+    database_url: SecretStr | None = Field(
+        None,
+        alias="DATABASE_URL",
+        description="`postgresql://user:password@host/name`; unset: SQLite in the data folder.",
+    )
+    chroma_url: str | None = Field(
+        None, alias="CHROMA_URL", description="A Chroma server; unset: embedded in the data folder."
+    )
+    model_url: str | None = Field(
+        None,
+        alias="MODEL_URL",
+        description="Base URL of a TGI server (or any that speaks its Messages API), without `/v1`; unset: the embedded model.",
+    )
+    model_api_key: SecretStr | None = Field(
+        None, alias="MODEL_API_KEY", description="Sent to the model server as a bearer token."
+    )
+    answer_model: str = Field(
+        "tgi", alias="ANSWER_MODEL", description="Adapter that writes answers; `tgi` is the server's base model."
+    )
+    draft_model: str = Field(
+        "tgi", alias="DRAFT_MODEL", description="Adapter that writes drafts; `tgi` is the server's base model."
+    )
+    embedding_model: str = Field(
+        "all-MiniLM-L6-v2",
+        alias="EMBEDDING_MODEL",
+        description="sentence-transformers model, by name or path. Another one needs a new `promptai sync`.",
+    )
+    mode: Mode = Field(Mode.COMBINED, alias="PROMPTAI_MODE", description="`combined`, `rag` or `finetuned`.")
+    passages: Annotated[int, Field(ge=1, le=20)] = Field(
+        5, alias="PROMPTAI_PASSAGES", description="Passages shown to the model, 1 to 20."
+    )
+    min_similarity: Annotated[float, Field(ge=-1, le=1)] = Field(
+        0.3,
+        alias="PROMPTAI_MIN_SIMILARITY",
+        description="Abstain when no passage is at least this similar to the question (cosine, -1 to 1).",
+    )
+    draft_tokens: Annotated[int, Field(ge=8, le=1024)] = Field(
+        96, alias="PROMPTAI_DRAFT_TOKENS", description="Longest draft, in tokens."
+    )
+    answer_tokens: Annotated[int, Field(ge=16, le=4096)] = Field(
+        400, alias="PROMPTAI_ANSWER_TOKENS", description="Longest answer, in tokens."
+    )
+    context_tokens: Annotated[int, Field(ge=512)] = Field(
+        4096,
+        alias="PROMPTAI_CONTEXT_TOKENS",
+        description="The model's window, prompt and answer together, in tokens. Embedded: at most 8192.",
+    )
+    first_token_timeout: Annotated[float, Field(gt=0)] = Field(
+        60.0, alias="MODEL_FIRST_TOKEN_TIMEOUT", description="Seconds to wait for a model's first token."
+    )
+    stall_timeout: Annotated[float, Field(gt=0)] = Field(
+        20.0, alias="MODEL_STALL_TIMEOUT", description="Seconds to wait between two tokens."
+    )
+
+    @field_validator("model_url", "chroma_url")
+    @classmethod
+    def _http_url(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("must be a URL such as http://127.0.0.1:8000")
+        return value.rstrip("/").removesuffix("/v1")

@@ -1,0 +1,205 @@
+"""The values that travel between the parts of the pipeline.
+
+Frozen dataclasses from the standard library only; each field says its unit and range.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+SHARED = "shared"
+"""The tenant whose documents everybody may read."""
+
+
+class Mode(StrEnum):
+    """Which half of the system answers; `combined` is the product, the others are its controls."""
+
+    RAG = "rag"
+    """Retrieve with the question alone, answer from passages."""
+    FINETUNED = "finetuned"
+    """Answer from the model's memory: no passages, no citations."""
+    COMBINED = "combined"
+    """Draft from memory, retrieve with question and draft, answer from passages."""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One page of a source, already converted to Markdown."""
+
+    id: str
+    """Stable within its tenant and source: `source:location`."""
+    tenant: str
+    """Who may read it; `SHARED` for everybody."""
+    source: str
+    """The name of the source it came from."""
+    location: str
+    """What a person opens: a path relative to the source, or a URL."""
+    title: str
+    """The first heading, or the file name."""
+    text: str
+    """Markdown, without front matter."""
+    content_hash: str
+    """SHA-256 (hex) of title and text: equal hashes mean nothing to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A piece of a document that fits the embedder's window."""
+
+    id: str
+    """Content-addressed: SHA-256 (hex, 32 characters) of tenant, document id, heading path, position and text."""
+    document_id: str
+    """The document that it was cut from."""
+    tenant: str
+    """Copied from the document; checked on every hit."""
+    location: str
+    """The document's location, with `#anchor` of the section where it has one."""
+    title: str
+    """The document's title."""
+    heading_path: tuple[str, ...]
+    """Headings from the page's title down to the section, for example `("Alerts", "Default windows")`."""
+    text: str
+    """Markdown as in the document."""
+    position: int
+    """0-based order within the document."""
+
+    @property
+    def embedded_text(self) -> str:
+        """What is embedded and indexed: the heading path, then the text."""
+        return " > ".join(self.heading_path) + "\n" + self.text
+
+
+@dataclass(frozen=True, slots=True)
+class FoundBy:
+    """Why a passage was found: one ranked list that held it."""
+
+    query: str
+    """`dense(question)`, `dense(question+draft)` or `keyword(question+draft)`."""
+    rank: int
+    """1-based rank in that list."""
+    score: float
+    """That list's own score: cosine similarity in [-1, 1], or BM25 (>= 0)."""
+    weight: float
+    """The list's weight in the fusion, >= 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A passage found for a question."""
+
+    passage: Passage
+    score: float
+    """Fused score (reciprocal rank fusion, > 0); comparable within one retrieval only."""
+    found_by: tuple[FoundBy, ...]
+    """Every list that held it."""
+    similarity: float
+    """Cosine similarity of passage and question in [-1, 1]; what abstention looks at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """An earlier question and its answer in the same thread."""
+
+    question: str
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What the model says from memory. Used to retrieve, never shown to the answering prompt."""
+
+    text: str
+    model: str
+    """The adapter or model that wrote it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """A passage that the answer's text refers to as `[number]`."""
+
+    number: int
+    """1-based, in the order of first appearance in the text."""
+    title: str
+    location: str
+    passage_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Milliseconds since the question arrived in the pipeline, or spent in a stage; None where a stage did not run."""
+
+    draft: float | None = None
+    """Spent on the draft."""
+    retrieve: float | None = None
+    """Spent on retrieval."""
+    first_token: float | None = None
+    """From the start to the first text of the answer."""
+    total: float = 0.0
+    """From the start to the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The finished answer and how it came about."""
+
+    text: str
+    """Markdown with `[n]` markers, every one of which is in `citations`."""
+    abstained: bool
+    """True when the documentation does not say: the text says so and cites nothing."""
+    mode: Mode
+    citations: tuple[Citation, ...] = ()
+    question: str = ""
+    """The standalone question that was retrieved for (a follow-up rewritten)."""
+    draft: Draft | None = None
+    hits: tuple[Hit, ...] = ()
+    """The passages shown to the model, best first."""
+    timings: Timings = field(default_factory=Timings)
+    models: tuple[str, ...] = ()
+    """Models asked, in order, without repetition."""
+
+
+class Stage(StrEnum):
+    """What the pipeline is doing now; platforms show it as a status line."""
+
+    DRAFTING = "drafting"
+    RETRIEVING = "retrieving"
+    ANSWERING = "answering"
+
+
+@dataclass(frozen=True, slots=True)
+class StageStarted:
+    """The pipeline has begun a stage."""
+
+    stage: Stage
+
+
+@dataclass(frozen=True, slots=True)
+class DraftReady:
+    """The draft is written."""
+
+    draft: Draft
+
+
+@dataclass(frozen=True, slots=True)
+class PassagesFound:
+    """Retrieval is done."""
+
+    hits: tuple[Hit, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    """A piece of the answer's text, to be appended to what came before."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerReady:
+    """The last event: the whole answer. Its text replaces the streamed text (markers may have been repaired)."""
+
+    answer: Answer
+
+
+AnswerEvent = StageStarted | DraftReady | PassagesFound | TextDelta | AnswerReady
