@@ -1,0 +1,288 @@
+"""From a question to an answer: draft -> retrieve -> answer. The page to read first.
+
+question, history, tenant
+  -> standalone question   a follow-up is rewritten with the thread's history
+  -> Draft                 fine-tuned model, closed book, short
+  -> hits                  retrieved with question and draft
+  -> Answer                model + numbered passages + question, streamed, citations checked; or an abstention
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import structlog
+
+from pipeline import prompts
+from pipeline.citations import CitationStream, attribute, citations
+from pipeline.errors import ModelError
+from pipeline.llm import ChatModel, Message, complete
+from pipeline.types import (
+    Answer,
+    AnswerEvent,
+    AnswerReady,
+    Citation,
+    Draft,
+    DraftReady,
+    Hit,
+    Mode,
+    PassagesFound,
+    Stage,
+    StageStarted,
+    TextDelta,
+    Timings,
+    Turn,
+)
+
+log = structlog.get_logger(__name__)
+
+
+class Retriever(Protocol):
+    """Finds passages. Implemented by `pipeline.retrieval.retriever.Retriever`."""
+
+    async def retrieve(self, question: str, *, draft: str | None, tenant: str, k: int) -> tuple[Hit, ...]:
+        """The at most `k` best passages that `tenant` may see, best first. Raises `IndexUnavailable`."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnsweringOptions:
+    """What may be tuned; see `pipeline.settings` for the meaning of each."""
+
+    mode: Mode = Mode.COMBINED
+    passages: int = 5
+    min_similarity: float = 0.3
+    draft_tokens: int = 96
+    answer_tokens: int = 400
+    context_tokens: int = 4096
+
+
+CHARS_PER_TOKEN = 3
+"""A cautious estimate for English and code; other scripts take fewer characters a token and are cut by the server."""
+
+
+class AnsweringPipeline:
+    """Answers questions. Holds no state between them; safe to use concurrently."""
+
+    def __init__(
+        self,
+        *,
+        drafter: ChatModel,
+        answerer: ChatModel,
+        retriever: Retriever,
+        options: AnsweringOptions | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._drafter = drafter
+        self._answerer = answerer
+        self._retriever = retriever
+        self._options = options or AnsweringOptions()
+        self._clock = clock
+
+    async def answer(
+        self, question: str, *, tenant: str, history: Sequence[Turn] = (), mode: Mode | None = None
+    ) -> AsyncGenerator[AnswerEvent, None]:
+        """Yield what happens, ending with `AnswerReady`. Raises a `PipelineError` instead where it cannot answer.
+
+        `question` must not be empty. Closing the generator cancels the generation on the model server.
+        """
+        run = _Run(self._clock, mode or self._options.mode)
+        question = self._fit_question(question)
+        run.question = await self._standalone(question, history, run)
+        draft: Draft | None = None
+        hits: tuple[Hit, ...] = ()
+        if run.mode is Mode.COMBINED:
+            yield StageStarted(Stage.DRAFTING)
+            draft = await self._draft(run)
+            if draft is not None:
+                yield DraftReady(draft)
+        if run.mode is not Mode.FINETUNED:
+            yield StageStarted(Stage.RETRIEVING)
+            hits = await self._retrieve(run, draft, tenant)
+            yield PassagesFound(hits)
+        yield StageStarted(Stage.ANSWERING)
+        if run.mode is not Mode.FINETUNED and not self._relevant(hits):
+            yield AnswerReady(run.abstention(draft, hits))
+            return
+        async with aclosing(self._write(run, draft, hits)) as events:
+            async for event in events:
+                yield event
+
+    async def _standalone(self, question: str, history: Sequence[Turn], run: _Run) -> str:
+        """The question as it would be asked without the thread. A model that cannot rewrite costs nothing but time."""
+        if not history:
+            return question
+        fallback = f"{history[-1].question}\n{question}"
+        try:
+            rewritten = await complete(
+                self._answerer, prompts.standalone_messages(question, history), max_tokens=80, stop=("\n",)
+            )
+        except ModelError as error:
+            log.warning("rewrite_failed", error=str(error))
+            return fallback
+        run.asked(self._answerer)
+        rewritten = rewritten.strip().strip('"')
+        return rewritten if _is_rewriting(rewritten, question) else fallback
+
+    async def _draft(self, run: _Run) -> Draft | None:
+        """What the model says from memory. A drafter that fails leaves the question to retrieve alone."""
+        began = self._clock()
+        try:
+            text = await complete(
+                self._drafter, prompts.draft_messages(run.question), max_tokens=self._options.draft_tokens
+            )
+        except ModelError as error:
+            log.warning("draft_failed", error=str(error), model=self._drafter.name)
+            return None
+        finally:
+            run.timings = replace(run.timings, draft=_ms(began, self._clock()))
+        run.asked(self._drafter)
+        return Draft(text.strip(), self._drafter.name) if text.strip() else None
+
+    async def _retrieve(self, run: _Run, draft: Draft | None, tenant: str) -> tuple[Hit, ...]:
+        began = self._clock()
+        hits = await self._retriever.retrieve(
+            run.question, draft=draft.text if draft else None, tenant=tenant, k=self._options.passages
+        )
+        run.timings = replace(run.timings, retrieve=_ms(began, self._clock()))
+        return hits
+
+    def _relevant(self, hits: Sequence[Hit]) -> bool:
+        return any(hit.similarity >= self._options.min_similarity for hit in hits)
+
+    async def _write(self, run: _Run, draft: Draft | None, hits: tuple[Hit, ...]) -> AsyncGenerator[AnswerEvent, None]:
+        """Stream the answer's text with its markers checked, then the finished answer."""
+        hits = self._fit_passages(run.question, hits)
+        messages = self._messages(run, hits)
+        stream = CitationStream(len(hits))
+        refusal = _Refusal()
+        text = ""
+        pieces = self._answerer.stream(messages, max_tokens=self._options.answer_tokens)
+        async with aclosing(pieces):
+            async for piece in pieces:
+                shown = stream.feed(refusal.feed(piece))
+                if refusal.refused:
+                    break
+                if shown:
+                    run.first_text()
+                    text += shown
+                    yield TextDelta(shown)
+        run.asked(self._answerer)
+        rest = "" if refusal.refused else stream.feed(refusal.close()) + stream.close()
+        if rest:
+            run.first_text()
+            text += rest
+            yield TextDelta(rest)
+        if refusal.refused or not text.strip():
+            yield AnswerReady(run.abstention(draft, hits))
+            return
+        yield AnswerReady(self._finished(run, text.strip(), stream.cited, draft, hits))
+
+    def _messages(self, run: _Run, hits: Sequence[Hit]) -> list[Message]:
+        if run.mode is Mode.FINETUNED:
+            return prompts.memory_messages(run.question)
+        return prompts.answer_messages(run.question, [hit.passage for hit in hits])
+
+    def _finished(
+        self, run: _Run, text: str, cited: tuple[int, ...], draft: Draft | None, hits: tuple[Hit, ...]
+    ) -> Answer:
+        if hits and not cited:
+            text, cited = attribute(text, hits)
+        return run.answer(text, citations(cited, hits), draft, hits)
+
+    def _fit_question(self, question: str) -> str:
+        """At most a quarter of the model's window; the bot has told the person where it cut a longer one."""
+        return question[: self._options.context_tokens * CHARS_PER_TOKEN // 4]
+
+    def _fit_passages(self, question: str, hits: tuple[Hit, ...]) -> tuple[Hit, ...]:
+        """The best hits whose text fits the window beside prompt, question and answer; at least the best one."""
+        room = (self._options.context_tokens - self._options.answer_tokens) * CHARS_PER_TOKEN
+        room -= len(prompts.ANSWER) + len(question) + 200
+        kept: list[Hit] = []
+        for hit in hits:
+            room -= len(hit.passage.embedded_text) + 40
+            if room < 0 and kept:
+                break
+            kept.append(hit)
+        return tuple(kept)
+
+
+class _Run:
+    """What is noted down while one question is being answered."""
+
+    def __init__(self, clock: Callable[[], float], mode: Mode) -> None:
+        self.mode = mode
+        self.question = ""
+        self.timings = Timings()
+        self._clock = clock
+        self._began = clock()
+        self._models: list[str] = []
+
+    def asked(self, model: ChatModel) -> None:
+        if model.name not in self._models:
+            self._models.append(model.name)
+
+    def first_text(self) -> None:
+        if self.timings.first_token is None:
+            self.timings = replace(self.timings, first_token=_ms(self._began, self._clock()))
+
+    def abstention(self, draft: Draft | None, hits: tuple[Hit, ...]) -> Answer:
+        return replace(self.answer(prompts.ABSTENTION, (), draft, hits), abstained=True)
+
+    def answer(self, text: str, cited: tuple[Citation, ...], draft: Draft | None, hits: tuple[Hit, ...]) -> Answer:
+        timings = replace(self.timings, total=_ms(self._began, self._clock()))
+        return Answer(
+            text=text,
+            abstained=False,
+            mode=self.mode,
+            citations=cited,
+            question=self.question,
+            draft=draft,
+            hits=hits,
+            timings=timings,
+            models=tuple(self._models),
+        )
+
+
+class _Refusal:
+    """Holds the text back while it may still turn out to be `prompts.NO_ANSWER`."""
+
+    _LEAD = re.compile(r'[\s"\'*_]*')
+
+    def __init__(self) -> None:
+        self.refused = False
+        self._held = ""
+        self._decided = False
+
+    def feed(self, piece: str) -> str:
+        if self._decided:
+            return piece
+        self._held += piece
+        start = self._LEAD.match(self._held)
+        begun = self._held[start.end() if start else 0 :].lower()
+        wanted = prompts.NO_ANSWER.rstrip(".").lower()
+        if begun.startswith(wanted):
+            self._decided = self.refused = True
+            return ""
+        if wanted.startswith(begun):
+            return ""
+        return self.close()
+
+    def close(self) -> str:
+        held, self._held, self._decided = self._held, "", True
+        return held
+
+
+def _is_rewriting(rewritten: str, question: str) -> bool:
+    """A usable rewriting keeps the follow-up's own words, is not much longer and is no answer."""
+    kept = set(re.findall(r"\w{4,}", question.lower()))
+    words = set(re.findall(r"\w{4,}", rewritten.lower()))
+    return 0 < len(rewritten) <= 2 * len(question) + 200 and len(kept & words) * 2 >= len(kept) and words > set()
+
+
+def _ms(began: float, now: float) -> float:
+    return round((now - began) * 1000, 1)

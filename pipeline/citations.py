@@ -1,0 +1,153 @@
+"""Citation markers in a streamed answer: checked, renumbered, and supplied where the model forgot them.
+
+The model numbers passages as they stood in its prompt; readers see numbers in order of first appearance. Markers that
+name no passage are dropped. Nothing inside code is taken for a marker.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from pipeline.types import Citation, Hit
+
+_MARKER = re.compile(r"\[\s*(\d{1,3}(?:\s*[,;]\s*\d{1,3})*)\s*\](?!\()")
+_MAYBE_MARKER = re.compile(r"\[[\d\s,;]{0,40}$")
+"""An unfinished marker at the end of what has been streamed so far."""
+_WORD = re.compile(r"[^\W_]{3,}|\d+(?:[.,]\d+)*")
+
+SUPPORT = 0.6
+"""Share of a sentence's words (3 letters and more, and numbers) that its passage must hold to be cited for it."""
+
+
+class CitationStream:
+    """Turns the model's pieces into the reader's text; a marker may be cut anywhere by the pieces.
+
+    >>> stream = CitationStream(3)
+    >>> stream.feed("Ten seconds [") + stream.feed("3]. Also [9].") + stream.close()
+    'Ten seconds [1]. Also.'
+    """
+
+    def __init__(self, passages: int) -> None:
+        self._passages = passages
+        self._pending = ""
+        self._order: list[int] = []
+        self._fence = False
+        self._inline = False
+
+    @property
+    def cited(self) -> tuple[int, ...]:
+        """0-based passage indexes in the order of the numbers that readers see."""
+        return tuple(self._order)
+
+    def feed(self, piece: str) -> str:
+        """Take a piece of the model's text, return what can be shown now."""
+        self._pending += piece
+        return self._drain(final=False)
+
+    def close(self) -> str:
+        """Return what was held back."""
+        return self._drain(final=True)
+
+    def _drain(self, *, final: bool) -> str:
+        out: list[str] = []
+        text, at = self._pending, 0
+        while at < len(text):
+            if not final and self._must_wait(text, at):
+                break
+            if text.startswith("```", at):
+                self._fence, self._inline = not self._fence, False
+                out.append("```")
+                at += 3
+            elif text[at] == "`" and not self._fence:
+                self._inline = not self._inline
+                out.append("`")
+                at += 1
+            elif text[at] in " [" and not (self._fence or self._inline):
+                shown, at = self._marker(text, at)
+                out.append(shown)
+            else:
+                if text[at] == "\n":
+                    self._inline = (
+                        False  # inline code never spans a paragraph; one stray backtick must not eat the rest
+                    )
+                out.append(text[at])
+                at += 1
+        self._pending = text[at:]
+        return "".join(out)
+
+    def _must_wait(self, text: str, at: int) -> bool:
+        rest = text[at:]
+        if rest in ("`", "``"):
+            return True
+        if self._fence or self._inline:
+            return False
+        stripped = rest.lstrip(" ")
+        return stripped == "" or bool(_MAYBE_MARKER.match(stripped)) or bool(re.fullmatch(r"\[[\d\s,;]+\]", stripped))
+
+    def _marker(self, text: str, at: int) -> tuple[str, int]:
+        """The marker at `at`, spaces before it included: a dropped marker takes them along."""
+        start = at
+        while start < len(text) and text[start] == " ":
+            start += 1
+        match = _MARKER.match(text, start)
+        if match is None:
+            end = max(start, at + 1)
+            return text[at:end], end
+        numbers = [int(n) for n in re.findall(r"\d+", match.group(1))]
+        shown = "".join(f"[{self._number(n - 1)}]" for n in dict.fromkeys(numbers) if 1 <= n <= self._passages)
+        return (text[at:start] + shown if shown else ""), match.end()
+
+    def _number(self, index: int) -> int:
+        if index not in self._order:
+            self._order.append(index)
+        return self._order.index(index) + 1
+
+
+def citations(cited: Sequence[int], hits: Sequence[Hit]) -> tuple[Citation, ...]:
+    """The list under the answer: `cited` holds 0-based indexes into `hits`."""
+    return tuple(
+        Citation(number, hits[i].passage.title, hits[i].passage.location, hits[i].passage.id)
+        for number, i in enumerate(cited, start=1)
+    )
+
+
+def attribute(text: str, hits: Sequence[Hit]) -> tuple[str, tuple[int, ...]]:
+    """Cite for a model that did not: each sentence gets the passage that holds most of its words, if any holds enough.
+
+    Returns the text with markers and the cited indexes. Sentences that no passage supports stay uncited.
+    """
+    vocabularies = [_words(hit.passage.embedded_text) for hit in hits]
+    order: list[int] = []
+    out: list[str] = []
+    fenced = False
+    for line in text.split("\n"):
+        fenced ^= line.lstrip().startswith("```")
+        out.append(
+            line if fenced or line.lstrip().startswith(("```", "#", "|")) else _cite_line(line, vocabularies, order)
+        )
+    return "\n".join(out), tuple(order)
+
+
+def _cite_line(line: str, vocabularies: Sequence[set[str]], order: list[int]) -> str:
+    pieces = [piece for piece in re.split(r"(?<=[.!?])(?=\s)", line) if piece]
+    return "".join(_cite_sentence(piece, vocabularies, order) for piece in pieces)
+
+
+def _cite_sentence(sentence: str, vocabularies: Sequence[set[str]], order: list[int]) -> str:
+    words = _words(sentence)
+    if len(words) < 4 or not vocabularies:
+        return sentence
+    shares = [len(words & vocabulary) / len(words) for vocabulary in vocabularies]
+    best = max(range(len(shares)), key=lambda i: (shares[i], -i))
+    if shares[best] < SUPPORT:
+        return sentence
+    if best not in order:
+        order.append(best)
+    end = re.search(r"[.!?]?\s*$", sentence)
+    cut = end.start() if end else len(sentence)
+    return f"{sentence[:cut]} [{order.index(best) + 1}]{sentence[cut:]}"
+
+
+def _words(text: str) -> set[str]:
+    return {word.lower() for word in _WORD.findall(text)}
