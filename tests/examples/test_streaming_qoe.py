@@ -1,0 +1,132 @@
+"""The example corpus examples/streaming-qoe is whole, consistent and labelled as it promises."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+CORPUS = Path(__file__).resolve().parents[2] / "examples" / "streaming-qoe"
+
+
+def _load(name: str):
+    spec = importlib.util.spec_from_file_location(f"corpus_{name}", CORPUS / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+check = _load("check")
+TOTALS = False
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """A copy of the corpus to spoil."""
+    root = tmp_path / "streaming-qoe"
+    shutil.copytree(CORPUS, root, ignore=shutil.ignore_patterns("__pycache__"))
+    return root
+
+
+def _replace(path: Path, old: str, new: str) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+
+
+@pytest.mark.parametrize("part", check.CHECKS, ids=lambda c: c.__name__)
+def test_part_of_the_check_finds_no_error(part):
+    """Each part of the check passes on the corpus as committed."""
+    assert part(CORPUS) == []
+
+
+def test_totals_and_shares_are_kept():
+    """The corpus has the pages, questions, shares and splits that it promises."""
+    assert check.check_tenants(CORPUS, totals=TOTALS) == []
+    if TOTALS:
+        assert check.check_totals(CORPUS) == []
+
+
+def test_generated_pages_follow_from_the_fact_table(copy: Path):
+    """Changing a fact makes the generator name the page that states it."""
+    _replace(copy / "facts" / "metrics-a.yaml", "floor: 250 milliseconds", "floor: 260 milliseconds")
+    assert "metrics/stall-ratio.md" in check.gen.differing(copy)
+
+
+def test_number_changed_by_hand_in_a_generated_page_is_found(copy: Path):
+    """A number altered in a generated page fails the check."""
+    _replace(copy / "docs" / "metrics" / "stall-ratio.md", "250 milliseconds", "251 milliseconds")
+    assert any("metrics/stall-ratio.md" in e for e in check.check_generated(copy))
+
+
+def test_number_changed_by_hand_in_prose_is_found(copy: Path):
+    """A number altered in a prose page fails the check, which names the line and the fact."""
+    _replace(copy / "docs" / "data" / "retention.md", "| 45 days |", "| 46 days |")
+    errors = check.check_numbers(copy)
+    assert len(errors) == 1 and "data/retention.md" in errors[0] and "keep.raw" in errors[0]
+
+
+def test_every_number_of_every_prose_page_is_guarded(copy: Path):
+    """Whichever single number of a prose page is altered, the check of that page fails."""
+    shared = check.gen.Facts(copy)
+    claims = check.claims_of(copy)
+    guarded = 0
+    for page, listed in claims.items():
+        tenant = page.split("/")[1] if page.startswith("tenants/") else None
+        facts = check.gen.Facts(copy, tenant) if tenant else shared
+        text = (copy / page).read_text(encoding="utf-8")
+        for at, number in check.gen.numbers(text):
+            digit = str((int(number[0]) + 1) % 10)
+            spoiled = text[:at] + digit + text[at + 1:]
+            assert check.match_claims(page, spoiled, listed or [], facts)[1], (page, number)
+            guarded += 1
+    assert guarded > 100
+
+
+def test_number_added_to_prose_without_a_fact_is_found(copy: Path):
+    """A number that no fact covers fails the check."""
+    page = copy / "docs" / "admin" / "roles.md"
+    page.write_text(page.read_text(encoding="utf-8") + "\nIt takes 12 minutes.\n", encoding="utf-8")
+    assert any("no fact is registered" in e for e in check.check_numbers(copy))
+
+
+def test_changed_fact_is_found_in_prose_too(copy: Path):
+    """Changing a shared fact fails every prose page that states the old value."""
+    _replace(copy / "facts" / "values.yaml", "play_timeout: 180 seconds", "play_timeout: 190 seconds")
+    assert any("how-a-play-ends.md" in e for e in check.check_numbers(copy))
+
+
+def test_broken_link_is_found(copy: Path):
+    """A link to a page that does not exist fails the check."""
+    _replace(copy / "docs" / "data" / "freshness.md", "../releases/index.md", "../releases/none.md")
+    assert any("broken link" in e for e in check.check_links(copy))
+
+
+def test_page_in_both_splits_is_found(copy: Path):
+    """A page whose questions are in both splits fails the check."""
+    path = copy / "questions.jsonl"
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    row = dict(next(r for r in rows if r["kind"] == "direct"), id="x", question="Another one?")
+    row["split"] = "test" if row["split"] == "dev" else "dev"
+    path.write_text("\n".join(json.dumps(r) for r in [*rows, row]), encoding="utf-8")
+    assert any(e.startswith("questions.jsonl x") for e in check.check_split(copy))
+
+
+def test_wrong_answer_is_found(copy: Path):
+    """A reference answer with a number that its gold passages lack fails the check."""
+    path = copy / "questions.jsonl"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(re.sub(r"no beacon has come for 180 seconds", "no beacon has come for 77 "
+                           "seconds", text), encoding="utf-8")
+    assert any("answer's 77" in e for e in check.check_questions(copy))
+
+
+def test_table_lists_every_kind():
+    """The printed table has a row for each kind of question and one for all."""
+    text = check.table(CORPUS)
+    for kind in [*check.SHARES, "all"]:
+        assert f"| {kind} |" in text
