@@ -73,8 +73,8 @@ class Store(Protocol):
 class Starter(Protocol):
     """Starts the durable workflow of a question. Implemented by `bot.durable.Workflows`."""
 
-    async def start(self, question_id: str) -> None:
-        """Start it unless it has been started before."""
+    async def start(self, question_id: str, *, new: bool) -> None:
+        """Start it unless it has been started before. `new`: the question was stored just now, for the first time."""
 
 
 class Conversation:
@@ -93,7 +93,7 @@ class Conversation:
         question = replace(question, text=question.text.replace("\x00", ""))
         new = await self._store.add_question(question)
         # Not only for new ones: the first delivery may have died between the two lines.
-        await self._starter.start(question.id)
+        await self._starter.start(question.id, new=new)
         log.info("question_accepted", question=question.id, platform=question.platform.value, new=new)
         return Asked(question.id, new)
 

@@ -1,0 +1,16 @@
+"""Questions, answers and ratings in SQL (SQLAlchemy 2, SQLite or PostgreSQL)."""
+
+from bot.store.database import database_url, migrate, open_engine, pending_migration, workflow_database_url
+from bot.store.rows import StoredQuestion, answer_id
+from bot.store.sql import SqlStore
+
+__all__ = [
+    "SqlStore",
+    "StoredQuestion",
+    "answer_id",
+    "database_url",
+    "migrate",
+    "open_engine",
+    "pending_migration",
+    "workflow_database_url",
+]

@@ -1,0 +1,48 @@
+"""Prometheus metrics, served on the console's listener at `/metrics`."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+SECONDS = (0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60, 120)
+
+
+class Metrics:
+    """All metrics of one bot; each has its own registry, so that tests do not meet."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.questions = Counter(
+            "promptai_questions", "Questions accepted, by platform.", ["platform"], registry=self.registry
+        )
+        self.replies = Counter(
+            "promptai_replies",
+            "Questions that ended, by platform and outcome (answered, abstained, help, apologised, undeliverable).",
+            ["platform", "outcome"],
+            registry=self.registry,
+        )
+        self.errors = Counter(
+            "promptai_errors", "Failures while answering, by error.", ["error"], registry=self.registry
+        )
+        self.ratings = Counter("promptai_ratings", "Gestures on answers, by vote.", ["vote"], registry=self.registry)
+        self.recovered = Counter(
+            "promptai_recovered",
+            "Questions taken up again after a crash. A Teams reply opened in that instant may appear twice.",
+            ["platform"],
+            registry=self.registry,
+        )
+        self.in_flight = Gauge("promptai_in_flight", "Questions being answered now.", registry=self.registry)
+        self.first_token = Histogram(
+            "promptai_first_token_seconds",
+            "From the start of the pipeline to the answer's first text.",
+            ["mode"],
+            buckets=SECONDS,
+            registry=self.registry,
+        )
+        self.total = Histogram(
+            "promptai_answer_seconds",
+            "From the start of the pipeline to the finished answer.",
+            ["mode"],
+            buckets=SECONDS,
+            registry=self.registry,
+        )

@@ -1,0 +1,115 @@
+"""Opening the database, bringing its tables up to date, and translating its errors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from bot.errors import SettingsError, StoreUnavailable
+
+SQLITE_FILE = "promptai.sqlite"
+WORKFLOWS_FILE = "workflows.sqlite"
+
+
+def database_url(url: str | None, data_dir: Path) -> URL:
+    """The async URL of the database: PostgreSQL as given, or SQLite in the data folder."""
+    if url is None:
+        return URL.create("sqlite+aiosqlite", database=str(data_dir / SQLITE_FILE))
+    parsed = _parse(url)
+    if parsed.get_backend_name() == "sqlite":
+        return parsed.set(drivername="sqlite+aiosqlite")
+    if parsed.get_backend_name() in ("postgresql", "postgres"):
+        return parsed.set(drivername="postgresql+asyncpg")
+    raise SettingsError("DATABASE_URL must start with postgresql:// (or be unset for SQLite).")
+
+
+def workflow_database_url(url: str | None, data_dir: Path) -> str:
+    """Where DBOS keeps its tables: a schema of its own in PostgreSQL, or a file of its own beside our SQLite."""
+    if url is None or _parse(url).get_backend_name() == "sqlite":
+        return f"sqlite:///{data_dir / WORKFLOWS_FILE}"
+    return _parse(url).set(drivername="postgresql").render_as_string(hide_password=False)
+
+
+def _parse(url: str) -> URL:
+    try:
+        return make_url(url)
+    except SQLAlchemyError as exc:
+        raise SettingsError("DATABASE_URL is no database URL; write postgresql://user:password@host/name.") from exc
+
+
+def open_engine(url: URL) -> AsyncEngine:
+    """An engine; nothing connects yet. Close it with `await engine.dispose()`."""
+    if url.get_backend_name() == "sqlite":
+        engine = create_async_engine(url, pool_size=8, max_overflow=0, pool_timeout=60)
+        event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+        return engine
+    return create_async_engine(url, pool_size=20, max_overflow=0, pool_pre_ping=True)
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    cursor = connection.cursor()
+    # WAL lets readers go on while one writes; a commit then survives a killed process. NORMAL may lose the last
+    # commits when the machine loses power: use PostgreSQL where that matters.
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=30000", "foreign_keys=ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+@contextmanager
+def store_errors() -> Iterator[None]:
+    """Translate what the database raises."""
+    try:
+        yield
+    except (SQLAlchemyError, OSError) as exc:
+        raise StoreUnavailable(
+            f"The database failed ({type(exc).__name__}). Check that it is running and DATABASE_URL is right; "
+            "for SQLite, that the disk is not full."
+        ) from exc
+
+
+async def migrate(engine: AsyncEngine) -> tuple[str | None, str]:
+    """Bring all tables up to date; returns (revision before, revision now). Raises `StoreUnavailable`."""
+    with store_errors():
+        async with engine.begin() as connection:
+            return await connection.run_sync(_upgrade)
+
+
+async def pending_migration(engine: AsyncEngine) -> bool:
+    """True if `promptai migrate` has something to do. Raises `StoreUnavailable`."""
+    with store_errors():
+        async with engine.connect() as connection:
+            before = await connection.run_sync(_revision)
+    return before != _head()
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    return config
+
+
+def _head() -> str:
+    return ScriptDirectory.from_config(_config()).get_current_head() or ""
+
+
+def _revision(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def _upgrade(connection: Connection) -> tuple[str | None, str]:
+    before = _revision(connection)
+    config = _config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+    return before, _head()

@@ -1,0 +1,122 @@
+"""The bot's tables. The documents' tables are in `pipeline.knowledge.tables`; migrations cover both."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import JSON, DateTime, ForeignKey, Index, MetaData, String, Text, UniqueConstraint
+from sqlalchemy.engine import Dialect
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.types import TypeDecorator
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """Aware datetimes in UTC, also on SQLite, which keeps no time zone."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        return None if value is None else value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(naming_convention=NAMING)
+
+
+class QuestionRow(Base):
+    """An accepted question, the address of its reply and what became of it."""
+
+    __tablename__ = "questions"
+    __table_args__ = (
+        Index(None, "platform", "tenant", "conversation", "reply_id"),
+        Index(None, "platform", "tenant", "conversation", "thread"),
+        Index(None, "state", "accepted_at"),
+    )
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    tenant: Mapped[str] = mapped_column(String(64))
+    platform: Mapped[str] = mapped_column(String(16))
+    conversation: Mapped[str] = mapped_column(String(512))
+    thread: Mapped[str] = mapped_column(String(512))
+    message_id: Mapped[str] = mapped_column(String(512))
+    person_id: Mapped[str] = mapped_column(String(256))
+    person_name: Mapped[str | None] = mapped_column(String(256))
+    person_team: Mapped[str | None] = mapped_column(String(256))
+    text: Mapped[str] = mapped_column(Text)
+    asked_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    address: Mapped[dict[str, Any]] = mapped_column(JSON)
+    accepted_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    state: Mapped[str] = mapped_column(String(16), default="accepted")
+    """accepted -> answered | apologised | undeliverable"""
+    reply_id: Mapped[str | None] = mapped_column(String(512))
+    """The platform's id of our reply, once it is open."""
+    apology: Mapped[str | None] = mapped_column(Text)
+    error_id: Mapped[str | None] = mapped_column(String(32))
+    finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class AnswerRow(Base):
+    """A finished answer with its whole trace."""
+
+    __tablename__ = "answers"
+
+    question_id: Mapped[str] = mapped_column(ForeignKey("questions.id", ondelete="CASCADE"), primary_key=True)
+    text: Mapped[str] = mapped_column(Text)
+    abstained: Mapped[bool]
+    mode: Mapped[str] = mapped_column(String(16))
+    trace: Mapped[str] = mapped_column(Text)
+    """`pipeline.types.Answer` as JSON."""
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class RatingRow(Base):
+    """A person's current vote on an answer; no row means no vote."""
+
+    __tablename__ = "ratings"
+
+    question_id: Mapped[str] = mapped_column(ForeignKey("questions.id", ondelete="CASCADE"), primary_key=True)
+    person_id: Mapped[str] = mapped_column(String(256), primary_key=True)
+    person_name: Mapped[str | None] = mapped_column(String(256))
+    person_team: Mapped[str | None] = mapped_column(String(256))
+    vote: Mapped[str] = mapped_column(String(8))
+    way: Mapped[str] = mapped_column(String(16))
+    comment: Mapped[str | None] = mapped_column(Text)
+    rated_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class RatingEventRow(Base):
+    """Every gesture, given or taken back. The current vote follows from these."""
+
+    __tablename__ = "rating_events"
+    __table_args__ = (UniqueConstraint("question_id", "person_id", "gesture", "vote", "removed", "at"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    question_id: Mapped[str] = mapped_column(ForeignKey("questions.id", ondelete="CASCADE"))
+    person_id: Mapped[str] = mapped_column(String(256))
+    vote: Mapped[str] = mapped_column(String(8))
+    gesture: Mapped[str] = mapped_column(String(64))
+    removed: Mapped[bool]
+    way: Mapped[str] = mapped_column(String(16))
+    comment: Mapped[str | None] = mapped_column(Text)
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class ReplicaRow(Base):
+    """A running process, by its heartbeat."""
+
+    __tablename__ = "replicas"
+
+    executor_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    seen_at: Mapped[datetime] = mapped_column(UtcDateTime)

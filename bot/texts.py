@@ -1,0 +1,45 @@
+"""What the bot says when it does not answer: help, notices and apologies."""
+
+from __future__ import annotations
+
+from pipeline.errors import (
+    CatalogUnavailable,
+    ModelOverloaded,
+    ModelRejected,
+    ModelStreamBroken,
+    ModelUnavailable,
+    RetrievalError,
+)
+
+HELP = (
+    "Ask me a question about the documentation, for example how to set something up or what a term means. "
+    "I answer in this thread and name my sources; a thumbs up or down tells us how I did."
+)
+
+FILES_ONLY = "I cannot read attached files yet. Please put your question into words."
+
+FILES_NOTICE = "I cannot read attached files yet; I answered the text only."
+
+CUT_NOTICE = "Your message was very long; I read the first {limit:,} characters."
+
+SORRY = "Sorry, something went wrong on our side. Please ask again in a moment."
+
+TOO_LATE = "Sorry, this took too long. Please ask again in a moment."
+
+_APOLOGIES: tuple[tuple[type[Exception], str], ...] = (
+    (ModelOverloaded, "Sorry, too many questions are waiting right now. Please ask again in a minute."),
+    (ModelRejected, "Sorry, I could not work with this question. Please make it shorter and ask again."),
+    (ModelStreamBroken, "Sorry, my answer broke off half-way. Please ask again."),
+    (
+        ModelUnavailable,
+        "Sorry, I cannot think right now: the model does not answer. Please ask again in a few minutes.",
+    ),
+    (RetrievalError, "Sorry, I cannot look into the documentation right now. Please ask again in a few minutes."),
+    (CatalogUnavailable, "Sorry, I cannot look into the documentation right now. Please ask again in a few minutes."),
+    (TimeoutError, TOO_LATE),
+)
+
+
+def apology_for(error: Exception) -> str:
+    """One plain sentence about what failed and what to do."""
+    return next((text for kind, text in _APOLOGIES if isinstance(error, kind)), SORRY)
