@@ -59,6 +59,15 @@ class VectorIndex(Protocol):
     async def vectors(self, tenant: str, ids: Sequence[str]) -> dict[str, Vectors]:
         """Stored vectors (shape (dimensions,)) of those ids that exist."""
 
+    async def count(self, tenant: str) -> int:
+        """Passages held for a tenant, garbage included; less than the catalog shows means that the index lost some."""
+
+    async def drop(self, tenant: str) -> None:
+        """Remove everything of a tenant, whichever embedder wrote it."""
+
+    async def prune(self, tenant: str) -> None:
+        """Remove what other embedders wrote for a tenant."""
+
     async def check(self) -> None:
         """Raise `IndexUnavailable` if the index cannot be used."""
 
@@ -70,10 +79,24 @@ class KeywordIndex(Protocol):
 
     async def upsert(self, tenant: str, passages: Sequence[Passage]) -> None: ...
 
-    async def delete(self, tenant: str, ids: Sequence[str]) -> None: ...
+    async def delete(self, tenant: str, ids: Sequence[str]) -> None:
+        """Remove passages; ids that are not there are no error."""
 
-    async def query(self, tenant: str, weighted_texts: Sequence[tuple[str, float]], k: int) -> list[Match]:
-        """Passages by the sum over texts of weight x BM25(text), best first. Any text is safe: there is no query syntax."""
+    async def query(self, tenants: Sequence[str], weighted_texts: Sequence[tuple[str, float]], k: int) -> list[Match]:
+        """Passages of all `tenants` by the sum over texts of weight x BM25(text), best first.
+
+        Scores of several tenants are comparable: terms are as rare as they are in all of `tenants` together.
+        Any text is safe: there is no query syntax.
+        """
+
+    async def count(self, tenant: str) -> int:
+        """Passages held for a tenant, garbage included; less than the catalog shows means that the index lost some."""
+
+    async def drop(self, tenant: str) -> None:
+        """Remove everything of a tenant."""
+
+    async def check(self) -> None:
+        """Raise `IndexUnavailable` if the index cannot be used."""
 
     async def close(self) -> None: ...
 

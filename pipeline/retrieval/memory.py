@@ -1,0 +1,115 @@
+"""Both indexes in memory, in plain Python and numpy: for tests, development and a few thousand passages."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+
+from pipeline.retrieval.analysis import analyze, weighted_terms
+from pipeline.retrieval.protocols import Match, Vectors
+from pipeline.types import Passage
+
+K1 = 1.2
+B = 0.75
+"""Tantivy's BM25 parameters, which are Lucene's: Robertson and Zaragoza 2009, section 3.5."""
+
+
+class MemoryVectors:
+    """Exact nearest neighbours by one matrix product."""
+
+    def __init__(self) -> None:
+        self._tenants: dict[str, dict[str, Vectors]] = {}
+
+    async def upsert(self, tenant: str, ids: Sequence[str], vectors: Vectors) -> None:
+        if ids:
+            self._tenants.setdefault(tenant, {}).update(zip(ids, np.array(vectors, dtype=np.float32), strict=True))
+
+    async def delete(self, tenant: str, ids: Sequence[str]) -> None:
+        for passage_id in ids:
+            self._tenants.get(tenant, {}).pop(passage_id, None)
+
+    async def query(self, tenant: str, vectors: Vectors, k: int) -> list[list[Match]]:
+        held = self._tenants.get(tenant)
+        if not held or not len(vectors) or k < 1:
+            return [[] for _ in vectors]
+        ids = list(held)
+        similarities = np.asarray(vectors) @ np.stack(list(held.values())).T
+        return [[Match(ids[i], float(row[i])) for i in np.argsort(-row, kind="stable")[:k]] for row in similarities]
+
+    async def vectors(self, tenant: str, ids: Sequence[str]) -> dict[str, Vectors]:
+        held = self._tenants.get(tenant, {})
+        return {passage_id: held[passage_id] for passage_id in ids if passage_id in held}
+
+    async def count(self, tenant: str) -> int:
+        return len(self._tenants.get(tenant, {}))
+
+    async def drop(self, tenant: str) -> None:
+        self._tenants.pop(tenant, None)
+
+    async def prune(self, tenant: str) -> None:
+        """Nothing to do: memory does not outlive its embedder."""
+
+    async def check(self) -> None:
+        """Always usable."""
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+
+class MemoryKeywords:
+    """BM25 over the same terms as `TantivyKeywords`."""
+
+    def __init__(self) -> None:
+        self._tenants: dict[str, dict[str, Counter[str]]] = {}
+
+    async def upsert(self, tenant: str, passages: Sequence[Passage]) -> None:
+        if passages:
+            terms = {passage.id: Counter(analyze(passage.embedded_text)) for passage in passages}
+            self._tenants.setdefault(tenant, {}).update(terms)
+
+    async def delete(self, tenant: str, ids: Sequence[str]) -> None:
+        for passage_id in ids:
+            self._tenants.get(tenant, {}).pop(passage_id, None)
+
+    async def query(self, tenants: Sequence[str], weighted_texts: Sequence[tuple[str, float]], k: int) -> list[Match]:
+        held = [
+            (passage_id, terms)
+            for tenant in dict.fromkeys(tenants)
+            for passage_id, terms in self._tenants.get(tenant, {}).items()
+        ]
+        wanted = weighted_terms(weighted_texts)
+        if not held or not wanted or k < 1:
+            return []
+        frequency = {term: sum(term in terms for _, terms in held) for term in wanted}
+        weights = {term: weight * idf(len(held), frequency[term]) for term, weight in wanted.items()}
+        mean_length = sum(terms.total() for _, terms in held) / len(held)
+        matches = [Match(passage_id, _bm25(terms, weights, mean_length)) for passage_id, terms in held]
+        matches = [match for match in matches if match.score > 0]
+        return sorted(matches, key=lambda match: -match.score)[:k]
+
+    async def count(self, tenant: str) -> int:
+        return len(self._tenants.get(tenant, {}))
+
+    async def drop(self, tenant: str) -> None:
+        self._tenants.pop(tenant, None)
+
+    async def check(self) -> None:
+        """Always usable."""
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+
+def idf(passages: int, holding: int) -> float:
+    """How rare a term is that `holding` of `passages` passages hold."""
+    return math.log(1 + (passages - holding + 0.5) / (holding + 0.5))
+
+
+def _bm25(terms: Counter[str], weights: dict[str, float], mean_length: float) -> float:
+    norm = K1 * (1 - B + B * terms.total() / (mean_length or 1))
+    return sum(
+        weight * terms[term] * (K1 + 1) / (terms[term] + norm) for term, weight in weights.items() if term in terms
+    )

@@ -1,0 +1,170 @@
+"""From a question, and perhaps a draft, to passages: dense and keyword lists, fused, checked against the catalog."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import structlog
+
+from pipeline.retrieval.fusion import Candidate, Ranking, draft_trust, fuse, merge
+from pipeline.retrieval.protocols import Embedder, KeywordIndex, VectorIndex, Vectors, Visibility
+from pipeline.retrieval.weights import Weights
+from pipeline.types import SHARED, Hit, Passage
+
+__all__ = ["Retriever", "Weights"]
+
+log = structlog.get_logger(__name__)
+
+DENSE_QUESTION = "dense(question)"
+DENSE_DRAFT = "dense(question+draft)"
+KEYWORD_QUESTION = "keyword(question)"
+KEYWORD_DRAFT = "keyword(question+draft)"
+
+_DEPTH = 100
+"""Entries asked of each list at first; fusion looks at all of them."""
+_DEEPEST = 3200
+"""Where so many entries of a list hold too few visible passages, there are no more to be had at a bearable price."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Query:
+    """A question made ready for the indexes."""
+
+    tenants: tuple[str, ...]
+    question: Vectors
+    """Shape (dimensions,)."""
+    mixed: Vectors | None
+    """Unit vector between question and draft; None without a trusted draft."""
+    terms: tuple[tuple[str, float], ...]
+    trust: float
+    """Of the draft, 0 to 1."""
+
+
+class Retriever:
+    """Reads the tenant's and the shared passages; returns only what the catalog shows to the tenant."""
+
+    def __init__(
+        self,
+        embedder: Embedder,
+        vectors: VectorIndex,
+        keywords: KeywordIndex,
+        visibility: Visibility,
+        weights: Weights | None = None,
+    ) -> None:
+        self._embedder = embedder
+        self._vectors = vectors
+        self._keywords = keywords
+        self._visibility = visibility
+        self._weights = weights or Weights()
+
+    async def retrieve(self, question: str, *, draft: str | None, tenant: str, k: int) -> tuple[Hit, ...]:
+        """At most `k` passages, best first; fewer only where there are no more.
+
+        Errors: `IndexUnavailable`, `CatalogUnavailable`.
+        """
+        if not question.strip() or k < 1:
+            return ()
+        query = await self._prepare(question, draft, tenant)
+        depth = max(_DEPTH, 4 * k)
+        while True:
+            rankings = await self._search(query, depth)
+            chosen = await self._choose(fuse(rankings, self._weights.smoothing), query.tenants, k)
+            exhausted = all(len(ranking.matches) < depth for ranking in rankings)
+            if len(chosen) == k or exhausted or depth >= _DEEPEST:
+                break
+            depth *= 4  # much of what was found is garbage of a sync that has not been collected yet
+        return await self._hits(chosen, query)
+
+    async def _prepare(self, question: str, draft: str | None, tenant: str) -> _Query:
+        tenants = tuple(dict.fromkeys((tenant, SHARED)))
+        weights = self._weights
+        terms = [(question, weights.question_terms)]
+        if draft is None or not _has_words(draft):
+            rows = await self._embedder.embed([question])
+            return _Query(tenants, rows[0], None, tuple(terms), 0.0)
+        rows = await self._embedder.embed([question, draft])
+        trust = draft_trust(float(rows[0] @ rows[1]), weights)
+        if trust == 0:
+            log.info("draft_ignored", similarity=round(float(rows[0] @ rows[1]), 3))
+            return _Query(tenants, rows[0], None, tuple(terms), 0.0)
+        mixed = rows[0] + rows[1]
+        terms.append((draft, weights.draft_terms * trust))
+        return _Query(tenants, rows[0], mixed / np.linalg.norm(mixed), tuple(terms), trust)
+
+    async def _search(self, query: _Query, depth: int) -> list[Ranking]:
+        weights = self._weights
+        targets = query.question[None, :] if query.mixed is None else np.stack([query.question, query.mixed])
+        dense, keyword = await asyncio.gather(
+            asyncio.gather(*(self._vectors.query(tenant, targets, depth) for tenant in query.tenants)),
+            self._keywords.query(query.tenants, query.terms, depth),
+        )
+        by_question = merge([lists[0] for lists in dense], depth)
+        rankings = [Ranking(DENSE_QUESTION, weights.dense_question, by_question)]
+        if query.mixed is not None:
+            by_both = merge([lists[1] for lists in dense], depth)
+            rankings.append(Ranking(DENSE_DRAFT, weights.dense_draft * query.trust, by_both))
+        name = KEYWORD_QUESTION if query.mixed is None else KEYWORD_DRAFT
+        return [*rankings, Ranking(name, weights.keyword, keyword)]
+
+    async def _choose(
+        self, candidates: Sequence[Candidate], tenants: tuple[str, ...], k: int
+    ) -> list[tuple[Candidate, Passage]]:
+        """The first `k` candidates that are visible and say something that no better one says word for word."""
+        chosen: list[tuple[Candidate, Passage]] = []
+        texts: set[str] = set()
+        step = 2 * k
+        for start in range(0, len(candidates), step):
+            part = candidates[start : start + step]
+            visible = await self._visibility.visible(tenants, [candidate.passage_id for candidate in part])
+            for candidate in part:
+                passage = visible.get(candidate.passage_id)
+                if passage is None or not _belongs(passage, tenants):
+                    continue
+                text = " ".join(passage.text.split())
+                if text not in texts:
+                    texts.add(text)
+                    chosen.append((candidate, passage))
+                if len(chosen) == k:
+                    return chosen
+        return chosen
+
+    async def _hits(self, chosen: Sequence[tuple[Candidate, Passage]], query: _Query) -> tuple[Hit, ...]:
+        similarity = {
+            candidate.passage_id: entry.score
+            for candidate, _ in chosen
+            for entry in candidate.found_by
+            if entry.query == DENSE_QUESTION
+        }
+        similarity |= await self._missing(
+            [passage for _, passage in chosen if passage.id not in similarity], query.question
+        )
+        return tuple(
+            Hit(passage, candidate.score, candidate.found_by, similarity.get(passage.id, 0.0))
+            for candidate, passage in chosen
+        )
+
+    async def _missing(self, passages: Sequence[Passage], question: Vectors) -> Mapping[str, float]:
+        """Similarities of passages that the question's own vector did not find: their stored vectors say it."""
+        by_tenant: dict[str, list[str]] = {}
+        for passage in passages:
+            by_tenant.setdefault(passage.tenant, []).append(passage.id)
+        stored = await asyncio.gather(*(self._vectors.vectors(tenant, ids) for tenant, ids in by_tenant.items()))
+        return {
+            passage_id: float(np.clip(vector @ question, -1.0, 1.0))
+            for found in stored
+            for passage_id, vector in found.items()
+        }
+
+
+def _belongs(passage: Passage, tenants: tuple[str, ...]) -> bool:
+    if passage.tenant in tenants:
+        return True
+    log.error("foreign_passage_refused", passage=passage.id)  # cannot happen; if it does, nobody gets to see it
+    return False
+
+
+def _has_words(draft: str) -> bool:
+    return any(character.isalnum() for character in draft)
