@@ -101,6 +101,12 @@ class SqlStore:
             async with self._engine.connect() as connection:
                 return list((await connection.scalars(query)).all())
 
+    async def check(self) -> None:
+        """Raise `StoreUnavailable` if the database does not answer."""
+        with store_errors():
+            async with self._engine.connect() as connection:
+                await connection.execute(select(1))
+
     async def beat(self, executor_id: str, now: datetime) -> None:
         """Write a replica's heartbeat."""
         with store_errors():

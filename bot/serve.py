@@ -1,0 +1,178 @@
+"""`promptai serve`: every configured platform on one listener, console and metrics on another."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
+from typing import Protocol
+
+import structlog
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from bot.app import Core
+from bot.control import control_app, open_socket
+from bot.conversation import Conversation
+from bot.delivery import Delivery
+from bot.durable import Workflows
+from bot.errors import BotError, SettingsError
+from bot.messages import Platform
+from bot.metrics import Metrics
+from bot.slack import SlackAdapter
+from bot.store import workflow_database_url
+from bot.teams import TeamsAdapter
+from bot.web import WebAdapter
+from bot.work import AnswerWork
+from pipeline.errors import PipelineError
+
+log = structlog.get_logger(__name__)
+
+MAX_BODY = 1024 * 1024
+"""Bytes of a webhook's body; Slack's and Teams' stay far below."""
+
+
+class Adapter(Protocol):
+    """What each platform's folder offers."""
+
+    platform: Platform
+    delivery: Delivery
+
+    def add_routes(self, app: web.Application) -> None: ...
+
+    async def start(self) -> None: ...
+
+    async def check(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+async def serve(core: Core, *, ready: Callable[[str, str], None], stop: asyncio.Event | None = None) -> None:
+    """Serve until SIGINT, SIGTERM or `stop`. `ready` is called with the two listeners' addresses."""
+    stop = stop or _stop_on_signals()
+    async with AsyncExitStack() as stack:
+        metrics = Metrics()
+        deliveries: dict[Platform, Delivery] = {}
+        work = AnswerWork(
+            store=core.store,
+            pipeline=await core.pipeline(),
+            deliveries=deliveries,
+            metrics=metrics,
+            mode=core.settings.mode,
+            # The embedded model answers two at a time; a server says itself when it has enough (429).
+            concurrency=64 if core.settings.model_url else 2,
+            timeout=core.bot.answer_timeout,
+        )
+        secret = core.settings.database_url
+        workflows = Workflows(
+            work=work,
+            store=core.store,
+            database_url=workflow_database_url(secret.get_secret_value() if secret else None, core.settings.data_dir),
+            executor_id=core.bot.executor_id,
+        )
+        conversation = Conversation(core.store, workflows)
+        web_adapter = WebAdapter(conversation, core.catalog, tenant=core.bot.tenant)
+        adapters: list[Adapter] = [web_adapter, *_chat_adapters(core, conversation)]
+        deliveries.update({adapter.platform: adapter.delivery for adapter in adapters})
+        for adapter in adapters:
+            stack.push_async_callback(adapter.close)
+            await adapter.start()
+        # After the adapters: a recovered workflow needs its delivery; before the listeners: a question needs a workflow.
+        await workflows.launch()
+        stack.push_async_callback(workflows.close)
+        webhooks = web.Application(client_max_size=MAX_BODY)
+        _add_health(webhooks, _checks(core, adapters))
+        for adapter in adapters:
+            if adapter is not web_adapter:
+                adapter.add_routes(webhooks)
+        console = web.Application(client_max_size=MAX_BODY)
+        console.add_routes([web.get("/metrics", _metrics_handler(metrics))])
+        web_adapter.add_routes(console)
+        webhook_url = await _listen(stack, webhooks, core.bot.host, core.bot.port, "PROMPTAI_PORT")
+        console_url = await _listen(
+            stack, console, core.bot.console_host, core.bot.console_port, "PROMPTAI_CONSOLE_PORT"
+        )
+        control = web.AppRunner(control_app(core))
+        await control.setup()
+        stack.push_async_callback(control.cleanup)
+        await open_socket(control, core.settings.data_dir)
+        ready(webhook_url, console_url)
+        await stop.wait()
+        log.info("stopping")
+
+
+def _chat_adapters(core: Core, conversation: Conversation) -> list[Adapter]:
+    adapters: list[Adapter] = []
+    if core.bot.slack_enabled:
+        adapters.append(SlackAdapter(conversation, core.bot))
+    if core.bot.teams_enabled:
+        adapters.append(TeamsAdapter(conversation, core.bot))
+    return adapters
+
+
+def _stop_on_signals() -> asyncio.Event:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    return stop
+
+
+async def _listen(stack: AsyncExitStack, app: web.Application, host: str, port: int, variable: str) -> str:
+    # An open event stream or a slow client must not hold up Ctrl-C for long.
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0)
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    try:
+        await web.TCPSite(runner, host, port).start()
+    except OSError as exc:
+        raise SettingsError(f"Cannot listen on {host}:{port} ({exc.strerror}). Set {variable} to a free port.") from exc
+    address = runner.addresses[0]
+    return f"http://{address[0]}:{address[1]}"
+
+
+def _checks(core: Core, adapters: list[Adapter]) -> Mapping[str, Callable[[], Awaitable[None]]]:
+    async def model() -> None:
+        if core.answerer is not None:
+            await core.answerer.check()
+
+    checks: dict[str, Callable[[], Awaitable[None]]] = {
+        "database": core.store.check,
+        "index": core.vectors.check,
+        "model": model,
+    }
+    return checks | {adapter.platform.value: adapter.check for adapter in adapters}
+
+
+def _add_health(app: web.Application, checks: Mapping[str, Callable[[], Awaitable[None]]]) -> None:
+    async def healthz(_request: web.Request) -> web.Response:
+        return web.json_response({"status": "alive"})
+
+    async def readyz(_request: web.Request) -> web.Response:
+        results = dict(zip(checks, await asyncio.gather(*map(_state, checks.values())), strict=True))
+        ready = all(state == "ok" for state in results.values())
+        return web.json_response(
+            {"status": "ready" if ready else "not ready", "parts": results}, status=200 if ready else 503
+        )
+
+    app.add_routes([web.get("/healthz", healthz), web.get("/readyz", readyz)])
+
+
+async def _state(check: Callable[[], Awaitable[None]]) -> str:
+    """`ok`, or what to do about it."""
+    try:
+        async with asyncio.timeout(5):
+            await check()
+    except (PipelineError, BotError) as error:
+        return str(error)
+    except TimeoutError:
+        return "no answer within 5 s"
+    return "ok"
+
+
+def _metrics_handler(metrics: Metrics) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def handler(_request: web.Request) -> web.Response:
+        return web.Response(body=generate_latest(metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    return handler

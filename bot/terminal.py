@@ -1,0 +1,124 @@
+"""What the commands print: text for people, JSON for programs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from bot.errors import BotError
+
+Events = AsyncIterator[dict[str, Any]]
+
+STAGES = {
+    "drafting": "Drafting from memory …",
+    "retrieving": "Looking into the documentation …",
+    "answering": "Answering …",
+}
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False)
+
+
+async def show_answer(events: Events, *, as_json: bool) -> None:
+    """Stream the answer's text, then its sources; or print one JSON object."""
+    answer: dict[str, Any] = {}
+    streamed = ""
+    async for event in _checked(events):
+        if event["event"] == "answer":
+            answer = event["answer"]
+        elif as_json:
+            continue
+        elif event["event"] == "stage":
+            err.print(f"[dim]{STAGES[event['stage']]}[/]")
+        elif event["event"] == "text":
+            streamed += event["text"]
+            sys.stdout.write(event["text"])
+            sys.stdout.flush()
+    if as_json:
+        print(json.dumps(answer, ensure_ascii=False, indent=2))
+        return
+    if streamed.strip() != answer["text"]:
+        # Citations were supplied, or the model gave up half-way: the finished text counts.
+        out.print(("\n\n" if streamed else "") + escape(answer["text"]), end="")
+    out.print()
+    for citation in answer["citations"]:
+        out.print(f"  [{citation['number']}] {citation['title']} — {citation['location']}", markup=False)
+    err.print(f"[dim]{_took(answer)}[/]")
+
+
+def _took(answer: Mapping[str, Any]) -> str:
+    named = {"draft": "draft", "retrieve": "retrieval", "first_token": "first text after", "total": "in all"}
+    times = [
+        f"{text} {answer['timings_ms'][key] / 1000:.1f} s" for key, text in named.items() if answer["timings_ms"][key]
+    ]
+    return f"{answer['mode']}: {', '.join(times)}"
+
+
+async def show_hits(events: Events, *, as_json: bool) -> None:
+    """A table of passages with the lists that found each; or JSON."""
+    hits: list[dict[str, Any]] = []
+    async for event in _checked(events):
+        if event["event"] == "hits":
+            hits = event["hits"]
+    if as_json:
+        print(json.dumps({"hits": hits}, ensure_ascii=False, indent=2))
+        return
+    if not hits:
+        err.print("Nothing found. Has anything been synced? Try: promptai sync docs/")
+        return
+    table = Table(box=None, pad_edge=False)
+    for name in ("#", "score", "passage", "found by"):
+        table.add_column(name, overflow="fold")
+    for rank, hit in enumerate(hits, start=1):
+        found = "\n".join(
+            f"{by['query']} #{by['rank']} x{by['weight']:g} ({by['score']:.2f})" for by in hit["found_by"]
+        )
+        first_line = " ".join(hit["text"].split())[:160]
+        passage = f"[bold]{escape(' > '.join(hit['heading_path']))}[/]\n{escape(hit['location'])}\n[dim]{escape(first_line)}[/]\n"
+        table.add_row(str(rank), f"{hit['score']:.4f}", passage, found)
+    out.print(table)
+
+
+async def show_sync(events: Events, *, as_json: bool) -> None:
+    """A progress bar and a report for each source; or one JSON object a source. Exit status 1 if a document failed."""
+    failed = False
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=err, transient=True, disable=as_json) as progress:
+        task = progress.add_task("Reading", total=None)
+        async for event in _checked(events):
+            if event["event"] == "progress":
+                progress.update(
+                    task, description=event["location"][-40:], completed=event["done"], total=event["total"]
+                )
+            elif event["event"] == "report":
+                failed |= bool(event["failed"])
+                if as_json:
+                    print(
+                        json.dumps({key: value for key, value in event.items() if key != "event"}, ensure_ascii=False)
+                    )
+                else:
+                    progress.console.print(_report(event))
+    if failed:
+        raise SystemExit(1)
+
+
+def _report(event: Mapping[str, Any]) -> str:
+    counts = ", ".join(f"{event[key]} {key}" for key in ("added", "changed", "removed", "unchanged"))
+    lines = [f"{escape(event['source'])}: {counts}; {event['passages']} passages, {event['seconds']:.1f} s."]
+    lines += [f"  [red]failed[/] {escape(f['location'])}: {escape(f['reason'])}" for f in event["failed"]]
+    return "\n".join(lines)
+
+
+async def _checked(events: Events) -> Events:
+    """The events, with the error event raised."""
+    async for event in events:
+        if event["event"] == "error":
+            raise BotError(event["message"])
+        yield event
