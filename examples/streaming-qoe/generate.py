@@ -198,7 +198,7 @@ def _texts(node):
 
 PROSE_FIELDS = ("short", "definition", "excludes", "neighbours", "example", "notes", "gotchas",
                 "fires", "ignores", "steps", "meaning", "causes", "fix", "purpose", "response",
-                "limits", "sourcing", "use")
+                "limits", "sourcing", "use", "params")
 
 
 def check_markers(facts: Facts) -> list[str]:
