@@ -6,12 +6,12 @@ import asyncio
 import csv
 import json
 import sys
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncGenerator, Coroutine, Mapping
 from contextlib import aclosing
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
 from rich.console import Console
@@ -225,7 +225,7 @@ def secrets_of(bot: BotSettings, settings: PipelineSettings) -> list[str]:
 
 async def _command(
     bot: BotSettings, settings: PipelineSettings, name: str, params: Mapping[str, Any]
-) -> AsyncIterator[dict[str, Any]]:
+) -> AsyncGenerator[dict[str, Any], None]:
     """Run a command here, or in the process that owns the data folder."""
     from bot.app import open_core  # noqa: PLC0415
     from bot.commands import run_command  # noqa: PLC0415
@@ -266,7 +266,7 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
         raise SystemExit(130) from None
 
 
-def _fail(message: str) -> Any:
+def _fail(message: str) -> NoReturn:
     err.print(f"[bold red]Error:[/] {message}", soft_wrap=True)
     raise SystemExit(1)
 

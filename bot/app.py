@@ -9,7 +9,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -21,7 +20,7 @@ from bot.store import SqlStore, database_url, migrate, open_engine, pending_migr
 from pipeline.answering import AnsweringOptions, AnsweringPipeline
 from pipeline.knowledge.catalog import Catalog
 from pipeline.knowledge.sync import Syncer
-from pipeline.llm import ChatModel
+from pipeline.llm import ModelHost
 from pipeline.llm.embedded import EmbeddedServer
 from pipeline.llm.tgi import ModelServer
 from pipeline.retrieval.chroma import ChromaVectors
@@ -30,16 +29,9 @@ from pipeline.retrieval.keywords import TantivyKeywords
 from pipeline.retrieval.protocols import Embedder, KeywordIndex, VectorIndex
 from pipeline.retrieval.retriever import Retriever
 from pipeline.settings import PipelineSettings
+from pipeline.types import SHARED, Document, Passage
 
 log = structlog.get_logger(__name__)
-
-
-class Models(Protocol):
-    """A model server: TGI by URL, or the embedded one."""
-
-    def model(self, name: str) -> ChatModel: ...
-
-    async def close(self) -> None: ...
 
 
 @dataclass
@@ -56,28 +48,32 @@ class Core:
     keywords: KeywordIndex
     retriever: Retriever
     syncer: Syncer
+    models: ModelHost
     _stack: AsyncExitStack
     _pipeline: AnsweringPipeline | None = None
     _opening: asyncio.Lock = field(default_factory=asyncio.Lock)
-    answerer: ChatModel | None = None
 
     async def pipeline(self) -> AnsweringPipeline:
         """The answering pipeline; the embedded model is started on first use. Raises `ModelUnavailable`."""
         async with self._opening:
             if self._pipeline is None:
-                models = await _open_models(self.settings, self._stack)
-                self.answerer = models.model(self.settings.answer_model)
+                self._stack.push_async_callback(self.models.close)
+                await self.models.start()
                 self._pipeline = AnsweringPipeline(
-                    drafter=models.model(self.settings.draft_model),
-                    answerer=self.answerer,
+                    drafter=self.models.model(self.settings.draft_model),
+                    answerer=self.models.model(self.settings.answer_model),
                     retriever=self.retriever,
                     options=answering_options(self.settings),
                 )
         return self._pipeline
 
-    async def document(self, tenant: str, document_id: str) -> object:
-        """For the console's document panel."""
-        return await self.catalog.document(tenant, document_id)
+    async def passage(self, tenant: str, passage_id: str) -> Passage | None:
+        """For the console: a passage that `tenant` may see."""
+        return await self.catalog.passage((tenant, SHARED), passage_id)
+
+    async def document(self, tenant: str, document_id: str) -> Document | None:
+        """For the console: a document that `tenant` may see."""
+        return await self.catalog.document((tenant, SHARED), document_id)
 
 
 def answering_options(settings: PipelineSettings) -> AnsweringOptions:
@@ -92,20 +88,21 @@ def answering_options(settings: PipelineSettings) -> AnsweringOptions:
     )
 
 
-async def _open_models(settings: PipelineSettings, stack: AsyncExitStack) -> Models:
+def model_host(settings: PipelineSettings) -> ModelHost:
+    """The model server that the settings name, or the embedded one; nothing is started or connected yet."""
     if settings.model_url is None:
-        embedded = EmbeddedServer(settings.data_dir, context_tokens=settings.context_tokens)
-        stack.push_async_callback(embedded.close)
-        await embedded.start()
-        return embedded
-    server = ModelServer(
+        return EmbeddedServer(
+            settings.data_dir,
+            context_tokens=settings.context_tokens,
+            first_token_timeout=settings.first_token_timeout,
+            stall_timeout=settings.stall_timeout,
+        )
+    return ModelServer(
         settings.model_url,
         api_key=settings.model_api_key.get_secret_value() if settings.model_api_key else None,
         first_token_timeout=settings.first_token_timeout,
         stall_timeout=settings.stall_timeout,
     )
-    stack.push_async_callback(server.close)
-    return server
 
 
 @asynccontextmanager
@@ -131,6 +128,7 @@ async def open_core(bot: BotSettings, settings: PipelineSettings) -> AsyncIterat
         stack.enter_context(own_data_dir(settings.data_dir))
         engine, store = await stack.enter_async_context(open_store(settings))
         embedder = SentenceTransformerEmbedder(settings.embedding_model)
+        stack.push_async_callback(embedder.close)
         vectors = ChromaVectors(settings.chroma_url or settings.data_dir / "chroma", embedder.fingerprint)
         stack.push_async_callback(vectors.close)
         keywords = TantivyKeywords(settings.data_dir / "keywords")
@@ -147,5 +145,6 @@ async def open_core(bot: BotSettings, settings: PipelineSettings) -> AsyncIterat
             keywords=keywords,
             retriever=Retriever(embedder, vectors, keywords, catalog),
             syncer=Syncer(catalog, embedder, vectors, keywords),
+            models=model_host(settings),
             _stack=stack,
         )

@@ -7,8 +7,10 @@ the folder (`bot.control`).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+import hashlib
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,7 @@ from pipeline.types import Answer, AnswerReady, DraftReady, Hit, Mode, PassagesF
 Event = dict[str, Any]
 
 
-async def run_command(core: Core, name: str, params: Mapping[str, Any]) -> AsyncIterator[Event]:
+async def run_command(core: Core, name: str, params: Mapping[str, Any]) -> AsyncGenerator[Event, None]:
     """Run a command by name. Errors become a last event `{"event": "error", "message": …}`."""
     commands = {"ask": ask, "search": search, "sync": sync}
     try:
@@ -33,7 +35,7 @@ async def run_command(core: Core, name: str, params: Mapping[str, Any]) -> Async
         yield {"event": "error", "message": str(error), "error": type(error).__name__}
 
 
-async def ask(core: Core, params: Mapping[str, Any]) -> AsyncIterator[Event]:
+async def ask(core: Core, params: Mapping[str, Any]) -> AsyncGenerator[Event, None]:
     """`question`, `tenant`, `mode` (or None): stages, text pieces, then the answer."""
     pipeline: AnsweringPipeline = await core.pipeline()
     mode = Mode(params["mode"]) if params.get("mode") else None
@@ -52,7 +54,7 @@ async def ask(core: Core, params: Mapping[str, Any]) -> AsyncIterator[Event]:
                     yield {"event": "answer", "answer": answer_json(answer)}
 
 
-async def search(core: Core, params: Mapping[str, Any]) -> AsyncIterator[Event]:
+async def search(core: Core, params: Mapping[str, Any]) -> AsyncGenerator[Event, None]:
     """`question`, `draft` (or None), `tenant`, `k`: what retrieval finds and why."""
     hits = await core.retriever.retrieve(
         params["question"], draft=params.get("draft"), tenant=params["tenant"], k=params["k"]
@@ -60,10 +62,11 @@ async def search(core: Core, params: Mapping[str, Any]) -> AsyncIterator[Event]:
     yield {"event": "hits", "hits": [{**hit_json(hit), "text": hit.passage.text} for hit in hits]}
 
 
-async def sync(core: Core, params: Mapping[str, Any]) -> AsyncIterator[Event]:
+async def sync(core: Core, params: Mapping[str, Any]) -> AsyncGenerator[Event, None]:
     """`sources` (absolute paths), `tenant`, `name` (or None), `base_url` (or None): progress, then a report for each."""
     for location in params["sources"]:
-        source = DirectorySource(Path(location), name=params.get("name"), base_url=params.get("base_url"))
+        name = params.get("name") or source_name(Path(location))
+        source = DirectorySource(Path(location), name=name, base_url=params.get("base_url"))
         queue: asyncio.Queue[Event | None] = asyncio.Queue()
 
         def progress(done: int, total: int, where: str, queue: asyncio.Queue[Event | None] = queue) -> None:
@@ -72,7 +75,7 @@ async def sync(core: Core, params: Mapping[str, Any]) -> AsyncIterator[Event]:
         task = asyncio.create_task(
             core.syncer.sync(source, tenant=params["tenant"], progress=progress, allow_empty=params["allow_empty"])
         )
-        task.add_done_callback(lambda _task, queue=queue: queue.put_nowait(None))
+        task.add_done_callback(partial(_end, queue))
         try:
             while (event := await queue.get()) is not None:
                 yield event
@@ -92,6 +95,15 @@ async def sync(core: Core, params: Mapping[str, Any]) -> AsyncIterator[Event]:
             "passages": report.passages,
             "seconds": round(report.seconds, 3),
         }
+
+
+def _end(queue: asyncio.Queue[Event | None], _task: object) -> None:
+    queue.put_nowait(None)
+
+
+def source_name(path: Path) -> str:
+    """A source's name from its path: two folders called `docs` must not replace each other's documents."""
+    return f"{path.name or 'files'}-{hashlib.sha256(str(path).encode()).hexdigest()[:6]}"
 
 
 def hit_json(hit: Hit) -> Event:

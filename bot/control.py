@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +58,7 @@ async def open_socket(runner: web.AppRunner, data_dir: Path) -> web.UnixSite:
     return site
 
 
-async def call(data_dir: Path, name: str, params: Mapping[str, Any]) -> AsyncIterator[Event]:
+async def call(data_dir: Path, name: str, params: Mapping[str, Any]) -> AsyncGenerator[Event, None]:
     """Run a command in the process that owns the folder. Raises `DataDirectoryBusy` if it does not listen."""
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=5)
     connector = aiohttp.UnixConnector(path=socket_path(data_dir))

@@ -23,7 +23,7 @@ from bot.metrics import Metrics
 from bot.slack import SlackAdapter
 from bot.store import workflow_database_url
 from bot.teams import TeamsAdapter
-from bot.web import WebAdapter
+from bot.web import WebAdapter, WebDelivery
 from bot.work import AnswerWork
 from pipeline.errors import PipelineError
 
@@ -36,8 +36,11 @@ MAX_BODY = 1024 * 1024
 class Adapter(Protocol):
     """What each platform's folder offers."""
 
-    platform: Platform
-    delivery: Delivery
+    @property
+    def platform(self) -> Platform: ...
+
+    @property
+    def delivery(self) -> Delivery: ...
 
     def add_routes(self, app: web.Application) -> None: ...
 
@@ -72,8 +75,9 @@ async def serve(core: Core, *, ready: Callable[[str, str], None], stop: asyncio.
             executor_id=core.bot.executor_id,
         )
         conversation = Conversation(core.store, workflows)
-        web_adapter = WebAdapter(conversation, core.catalog, tenant=core.bot.tenant)
-        adapters: list[Adapter] = [web_adapter, *_chat_adapters(core, conversation)]
+        web_adapter = WebAdapter(conversation, WebDelivery(), core, core.bot.tenant, suggestions=core.bot.suggestions)
+        chats = _chat_adapters(core, conversation)
+        adapters: list[Adapter] = [web_adapter, *chats]
         deliveries.update({adapter.platform: adapter.delivery for adapter in adapters})
         for adapter in adapters:
             stack.push_async_callback(adapter.close)
@@ -83,9 +87,8 @@ async def serve(core: Core, *, ready: Callable[[str, str], None], stop: asyncio.
         stack.push_async_callback(workflows.close)
         webhooks = web.Application(client_max_size=MAX_BODY)
         _add_health(webhooks, _checks(core, adapters))
-        for adapter in adapters:
-            if adapter is not web_adapter:
-                adapter.add_routes(webhooks)
+        for adapter in chats:
+            adapter.add_routes(webhooks)
         console = web.Application(client_max_size=MAX_BODY)
         console.add_routes([web.get("/metrics", _metrics_handler(metrics))])
         web_adapter.add_routes(console)
@@ -133,14 +136,10 @@ async def _listen(stack: AsyncExitStack, app: web.Application, host: str, port: 
 
 
 def _checks(core: Core, adapters: list[Adapter]) -> Mapping[str, Callable[[], Awaitable[None]]]:
-    async def model() -> None:
-        if core.answerer is not None:
-            await core.answerer.check()
-
     checks: dict[str, Callable[[], Awaitable[None]]] = {
         "database": core.store.check,
         "index": core.vectors.check,
-        "model": model,
+        "model": core.models.check,
     }
     return checks | {adapter.platform.value: adapter.check for adapter in adapters}
 

@@ -81,9 +81,19 @@ class BotSettings(BaseSettings):
     answer_timeout: Annotated[float, Field(gt=0)] = Field(
         180.0, alias="PROMPTAI_ANSWER_TIMEOUT", description="Seconds until a question gets an apology instead."
     )
+    example_questions: str = Field(
+        "",
+        alias="PROMPTAI_EXAMPLE_QUESTIONS",
+        description="Questions that the console's empty page offers, separated by `|`.",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", alias="PROMPTAI_LOG_LEVEL", description="`DEBUG`, `INFO`, `WARNING` or `ERROR`."
     )
+
+    @property
+    def suggestions(self) -> tuple[str, ...]:
+        """`example_questions` one by one."""
+        return tuple(q.strip() for q in self.example_questions.split("|") if q.strip())
 
     @property
     def slack_enabled(self) -> bool:
