@@ -1,0 +1,188 @@
+"""What there is to read, in SQL: the truth that the indexes may lag behind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from typing import Any, TypeVar
+
+from sqlalchemy import Row, func, select
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from pipeline.errors import CatalogUnavailable
+from pipeline.knowledge.tables import DocumentRow, PassageRow, SyncRow
+from pipeline.types import Document, Passage
+
+T = TypeVar("T")
+
+_VARIABLES = 500
+"""Ids in one IN (...): SQLite allows 999 variables in its oldest builds, and a statement may have others."""
+
+PASSAGE_COLUMNS = (
+    PassageRow.id,
+    PassageRow.document_id,
+    PassageRow.tenant,
+    PassageRow.location,
+    PassageRow.title,
+    PassageRow.heading_path,
+    PassageRow.text,
+    PassageRow.position,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentSummary:
+    """A document without its text."""
+
+    id: str
+    tenant: str
+    source: str
+    location: str
+    title: str
+    version: int
+    """Grows by one with each change; the first is 1."""
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SourceState:
+    """A source and its last sync."""
+
+    source: str
+    tenant: str
+    documents: int
+    """Visible now."""
+    passages: int
+    """Visible now."""
+    state: str
+    """Of the last sync: `running`, `done` or `failed`."""
+    started_at: datetime
+    finished_at: datetime | None
+    failed: tuple[tuple[str, str], ...]
+    """Location and reason of each document that the last sync could not read."""
+    error: str | None
+    """Why the last sync failed."""
+
+
+class Catalog:
+    """Implements `retrieval.protocols.Visibility`. Errors: `CatalogUnavailable`."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self.engine = engine
+
+    async def visible(self, tenants: Sequence[str], ids: Sequence[str]) -> Mapping[str, Passage]:
+        found: dict[str, Passage] = {}
+        if not tenants:
+            return found
+        with catalog_errors():
+            async with self.engine.connect() as connection:
+                for part in parts(ids):
+                    rows = await connection.execute(
+                        select(*PASSAGE_COLUMNS).where(
+                            PassageRow.tenant.in_(tenants), PassageRow.id.in_(part), PassageRow.visible
+                        )
+                    )
+                    found.update((row.id, passage_from(row)) for row in rows)
+        return found
+
+    async def passage(self, tenants: Sequence[str], passage_id: str) -> Passage | None:
+        """A visible passage of one of `tenants`."""
+        return (await self.visible(tenants, [passage_id])).get(passage_id)
+
+    async def document(self, tenants: Sequence[str], document_id: str) -> Document | None:
+        """A visible document; where several tenants have one of that id, the first tenant's."""
+        columns = (DocumentRow.id, DocumentRow.tenant, DocumentRow.source, DocumentRow.location, DocumentRow.title)
+        with catalog_errors():
+            async with self.engine.connect() as connection:
+                rows = await connection.execute(
+                    select(*columns, DocumentRow.text, DocumentRow.content_hash).where(
+                        DocumentRow.tenant.in_(tenants), DocumentRow.id == document_id, DocumentRow.visible
+                    )
+                )
+                found = {row.tenant: Document(**row._mapping) for row in rows}
+        return next((found[tenant] for tenant in tenants if tenant in found), None)
+
+    async def documents(self, tenant: str) -> tuple[DocumentSummary, ...]:
+        """All visible documents of one tenant, by source and location."""
+        with catalog_errors():
+            async with self.engine.connect() as connection:
+                rows = await connection.execute(
+                    select(
+                        DocumentRow.id,
+                        DocumentRow.tenant,
+                        DocumentRow.source,
+                        DocumentRow.location,
+                        DocumentRow.title,
+                        DocumentRow.version,
+                        DocumentRow.updated_at,
+                    )
+                    .where(DocumentRow.tenant == tenant, DocumentRow.visible)
+                    .order_by(DocumentRow.source, DocumentRow.location)
+                )
+                return tuple(DocumentSummary(**row._mapping) for row in rows)
+
+    async def sources(self, tenant: str) -> tuple[SourceState, ...]:
+        """Every source that was ever synced for one tenant, by name."""
+        with catalog_errors():
+            async with self.engine.connect() as connection:
+                documents = dict(await _counts(connection, DocumentRow, tenant))
+                passages = dict(await _counts(connection, PassageRow, tenant))
+                runs = await connection.execute(
+                    select(SyncRow.__table__).where(SyncRow.tenant == tenant).order_by(SyncRow.started_at)
+                )
+                last = {run.source: run for run in runs}
+        return tuple(
+            SourceState(
+                source=name,
+                tenant=tenant,
+                documents=documents.get(name, 0),
+                passages=passages.get(name, 0),
+                state=run.state,
+                started_at=run.started_at,
+                finished_at=run.finished_at,
+                failed=tuple((location, reason) for location, reason in run.failed),
+                error=run.error,
+            )
+            for name, run in sorted(last.items())
+        )
+
+    async def check(self) -> None:
+        """Raise `CatalogUnavailable` if the database cannot be asked."""
+        with catalog_errors():
+            async with self.engine.connect() as connection:
+                await connection.execute(select(DocumentRow.id).limit(1))
+
+
+async def _counts(connection: Any, table: type[DocumentRow | PassageRow], tenant: str) -> list[tuple[str, int]]:
+    rows = await connection.execute(
+        select(table.source, func.count()).where(table.tenant == tenant, table.visible).group_by(table.source)
+    )
+    return [(source, count) for source, count in rows]
+
+
+def passage_from(row: Row[*tuple[Any, ...]]) -> Passage:
+    """A row of `PASSAGE_COLUMNS`."""
+    return Passage(**{**row._mapping, "heading_path": tuple(row.heading_path)})
+
+
+def parts(values: Iterable[T], size: int = _VARIABLES) -> Iterator[list[T]]:
+    """`values` in lists that a single statement can name."""
+    remaining = iter(values)
+    while part := list(islice(remaining, size)):
+        yield part
+
+
+@contextmanager
+def catalog_errors() -> Iterator[None]:
+    """Translate what the database raises."""
+    try:
+        yield
+    except (SQLAlchemyError, OSError) as exc:
+        raise CatalogUnavailable(
+            f"The documents' database failed ({type(exc).__name__}). Check that it is running, that DATABASE_URL is"
+            " right and `promptai migrate` has run; for SQLite, that the disk is not full."
+        ) from exc

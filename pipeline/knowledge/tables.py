@@ -1,0 +1,112 @@
+"""The catalog's tables: the truth about which documents and passages there are.
+
+`bot/store` creates them by migration; nothing here reads or writes the bot's tables.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from sqlalchemy import JSON, Boolean, DateTime, Dialect, Float, Index, Integer, MetaData, String, Text, TypeDecorator
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+knowledge_metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A point in time, always in UTC: SQLite forgets time zones."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class _Base(DeclarativeBase):
+    metadata = knowledge_metadata
+
+
+class DocumentRow(_Base):
+    """A version of a document. One version is visible; a running sync adds the next one beside it."""
+
+    __tablename__ = "documents"
+    __table_args__ = (Index(None, "tenant", "source"),)
+
+    tenant: Mapped[str] = mapped_column(String(200), primary_key=True)
+    id: Mapped[str] = mapped_column(String(1200), primary_key=True)
+    version: Mapped[int] = mapped_column(Integer, primary_key=True)
+    source: Mapped[str] = mapped_column(String(200))
+    location: Mapped[str] = mapped_column(String(1000))
+    title: Mapped[str] = mapped_column(Text)
+    text: Mapped[str] = mapped_column(Text)
+    content_hash: Mapped[str] = mapped_column(String(64))
+    """SHA-256 (hex) of title and text."""
+    file_hash: Mapped[str] = mapped_column(String(64))
+    """SHA-256 (hex) of the bytes: an unchanged file is not even converted."""
+    recipe: Mapped[str] = mapped_column(String(100))
+    """Converter, splitter and embedder that made the passages: with another recipe they are made anew."""
+    sync: Mapped[str] = mapped_column(String(32))
+    """The sync that wrote this version."""
+    visible: Mapped[bool] = mapped_column(Boolean)
+    updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class PassageRow(_Base):
+    """A passage. Invisible ones are being added by a sync, or wait to be removed from the indexes."""
+
+    __tablename__ = "passages"
+    __table_args__ = (Index(None, "tenant", "source", "visible"), Index(None, "tenant", "document_id"))
+
+    tenant: Mapped[str] = mapped_column(String(200), primary_key=True)
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    document_id: Mapped[str] = mapped_column(String(1200))
+    source: Mapped[str] = mapped_column(String(200))
+    location: Mapped[str] = mapped_column(Text)
+    title: Mapped[str] = mapped_column(Text)
+    heading_path: Mapped[list[str]] = mapped_column(JSON)
+    text: Mapped[str] = mapped_column(Text)
+    position: Mapped[int] = mapped_column(Integer)
+    sync: Mapped[str] = mapped_column(String(32))
+    """The last sync that found the passage in its document."""
+    visible: Mapped[bool] = mapped_column(Boolean)
+    indexed_by: Mapped[str] = mapped_column(String(40))
+    """The embedder whose vector is in the index; empty until both indexes hold the passage."""
+
+
+class SyncRow(_Base):
+    """One run of a sync."""
+
+    __tablename__ = "syncs"
+    __table_args__ = (Index(None, "tenant", "source", "started_at"),)
+
+    tenant: Mapped[str] = mapped_column(String(200), primary_key=True)
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    source: Mapped[str] = mapped_column(String(200))
+    state: Mapped[str] = mapped_column(String(20))
+    """`running`, `done` or `failed`; `running` for ever means that the process was killed."""
+    added: Mapped[int] = mapped_column(Integer, default=0)
+    changed: Mapped[int] = mapped_column(Integer, default=0)
+    removed: Mapped[int] = mapped_column(Integer, default=0)
+    unchanged: Mapped[int] = mapped_column(Integer, default=0)
+    failed: Mapped[list[list[str]]] = mapped_column(JSON, default=list)
+    """Pairs of location and reason."""
+    passages: Mapped[int] = mapped_column(Integer, default=0)
+    seconds: Mapped[float] = mapped_column(Float, default=0.0)
+    error: Mapped[str | None] = mapped_column(Text, default=None)
+    """Why it failed."""
+    started_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime, default=None)
