@@ -1,0 +1,118 @@
+"""Posts and updates activities in conversations: service URLs checked, transient errors retried, all others named."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+import structlog
+from botbuilder.core import TurnContext
+from botbuilder.schema import Activity, ConversationReference
+from msrest.exceptions import ClientException
+
+from bot.errors import DeliveryRefused, DeliveryUnavailable
+from bot.settings import is_loopback
+from bot.teams.transport import Adapter, ConnectorFailure, Pool, Tokens
+
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+
+RETRIED = frozenset({412, 429, 502, 503, 504})
+"""Teams asks for retries on 412, 429, 502 and 504; 503 is what its gateways say when they are busy."""
+REFUSED = frozenset({403, 404})
+"""The bot was removed, blocked or the conversation is gone."""
+ATTEMPTS = 4
+LONGEST_WAIT_S = 20.0
+"""A longer `Retry-After` is passed on to the caller, who has more patience."""
+
+
+class BotConnector:
+    """Posts and updates activities. Transient errors are retried, all others raise a `DeliveryError`."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        tokens: Tokens | None,
+        *,
+        plain_loopback: bool,
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        """`tokens` is None in unsigned mode; `plain_loopback` permits `http://127.0.0.1…` as a service URL."""
+        self._adapter = Adapter(pool, tokens)
+        self._plain_loopback = plain_loopback
+        self._pause = pause
+        self._jitter = jitter
+
+    async def post(self, reference: str, activity: Activity, *, attempts: int = ATTEMPTS) -> str:
+        """Post an activity to the conversation of a stored reference; returns its id.
+
+        A post that timed out may have arrived all the same: trying again may repeat it, and that is preferred to
+        silence.
+        """
+
+        async def send(context: TurnContext) -> str:
+            [resource] = await self._adapter.send_activities(context, [_address(activity, context)])
+            return str(resource.id or "")
+
+        return await self._retrying(lambda: self._in_conversation(reference, send), attempts)
+
+    async def update(self, reference: str, activity_id: str, activity: Activity, *, attempts: int = ATTEMPTS) -> None:
+        """Replace an activity that was posted before."""
+
+        async def send(context: TurnContext) -> None:
+            addressed = _address(activity, context)
+            addressed.id = activity_id
+            await self._adapter.update_activity(context, addressed)
+
+        await self._retrying(lambda: self._in_conversation(reference, send), attempts)
+
+    async def _in_conversation(self, stored: str, send: Callable[[TurnContext], Awaitable[T]]) -> T:
+        reference = ConversationReference().deserialize(json.loads(stored))
+        self._check_service_url(reference.service_url or "")
+        sent: list[T] = []
+
+        async def turn(context: TurnContext) -> None:
+            sent.append(await send(context))
+
+        await self._adapter.continue_conversation(reference, turn)
+        return sent[0]
+
+    def _check_service_url(self, url: str) -> None:
+        """The token vouched for it when the question came in; this keeps the bot's own token off plain HTTP."""
+        parts = urlsplit(url)
+        loopback = self._plain_loopback and is_loopback(parts.hostname or "")
+        secure = parts.scheme == "https" and parts.hostname
+        if not (secure or loopback) or "{" in url:  # msrest would take braces for a template
+            raise DeliveryRefused(f"The service URL {url!r} is not https: no reply is sent there.")
+
+    async def _retrying(self, call: Callable[[], Awaitable[T]], attempts: int) -> T:
+        for attempt in range(1, attempts + 1):
+            try:
+                return await call()
+            except ConnectorFailure as exc:
+                wait = exc.retry_after if exc.retry_after is not None else 0.5 * 2**attempt * (0.5 + self._jitter())
+                if exc.status in REFUSED:
+                    raise DeliveryRefused(f"Teams refused the message: {exc}.") from exc
+                transient = exc.status is None or exc.status in RETRIED
+                if not transient or attempt == attempts or wait > LONGEST_WAIT_S:
+                    raise DeliveryUnavailable(
+                        f"Teams did not take the message: {exc}.", retry_after=exc.retry_after
+                    ) from exc
+                log.info("teams_retry", status=exc.status, attempt=attempt, wait_s=round(wait, 2))
+            except ClientException as exc:  # a 2xx answer that is not what the API promises
+                raise DeliveryUnavailable(f"Teams' answer made no sense ({type(exc).__name__}).") from exc
+            await self._pause(wait)
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+
+def _address(activity: Activity, context: TurnContext) -> Activity:
+    """Address it to the conversation as such: the continued turn has no real message to reply to."""
+    reference = TurnContext.get_conversation_reference(context.activity)
+    reference.activity_id = None
+    return TurnContext.apply_conversation_reference(activity, reference)

@@ -1,0 +1,222 @@
+"""What carries requests to the Bot Connector: one pooled aiohttp session, the bot's token, botbuilder's clients.
+
+`botbuilder` composes the requests; the HTTP is ours, with a time-out and without redirects. Its own transport opens a
+`requests` session in a thread for every message and asks for a new Microsoft token each time, in the event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+import aiohttp
+from botbuilder.core import CloudAdapterBase
+from botframework.connector import AsyncBfPipeline, BotFrameworkConnectorConfiguration
+from botframework.connector.aio import ConnectorClient
+from botframework.connector.auth import (
+    AuthenticationConstants,
+    BotFrameworkAuthentication,
+    ConnectorFactory,
+    ServiceClientCredentialsFactory,
+)
+from msrest.pipeline import Response, SansIOHTTPPolicy
+from msrest.pipeline.async_abc import AsyncHTTPSender
+from msrest.universal_http.async_abc import AsyncClientResponse
+from yarl import URL
+
+from bot.errors import DeliveryUnavailable
+
+REQUEST_TIMEOUT = aiohttp.ClientTimeout(total=15)
+MAX_CLIENTS = 32
+TOKEN_REUSE_S = 240.0
+"""Microsoft's library hands out tokens that last five more minutes at least."""
+
+
+class Pool:
+    """The aiohttp session for everything that goes to Microsoft: opened on first use, in the running event loop."""
+
+    def __init__(self) -> None:
+        self._session: aiohttp.ClientSession | None = None
+
+    def session(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
+        return self._session
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+
+class Tokens:
+    """The bot's own Microsoft token: fetched in a thread (the library blocks), one at a time, and reused."""
+
+    def __init__(
+        self,
+        credentials: ServiceClientCredentialsFactory,
+        app_id: str,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._factory = credentials
+        self._app_id = app_id
+        self._clock = clock
+        self._credentials: Any = None
+        self._token = ""
+        self._fetched_at = float("-inf")
+        self._fetching = asyncio.Lock()
+
+    async def get(self) -> str:
+        """A token for the connector. Raises `DeliveryUnavailable`."""
+        async with self._fetching:
+            if self._clock() - self._fetched_at > TOKEN_REUSE_S:
+                try:
+                    self._token = await asyncio.to_thread(await self._token_source())
+                except Exception as exc:  # msal and requests raise a dozen kinds
+                    raise DeliveryUnavailable(
+                        f"Microsoft gave the bot no token ({type(exc).__name__}): check MICROSOFT_APP_PASSWORD, "
+                        "MICROSOFT_APP_TENANT_ID and that login.microsoftonline.com can be reached."
+                    ) from exc
+                self._fetched_at = self._clock()
+            return self._token
+
+    async def _token_source(self) -> Callable[[], str]:
+        if self._credentials is None:
+            self._credentials = await self._factory.create_credentials(
+                self._app_id,
+                AuthenticationConstants.TO_CHANNEL_FROM_BOT_OAUTH_SCOPE,
+                AuthenticationConstants.TO_CHANNEL_FROM_BOT_LOGIN_URL_PREFIX,
+                True,
+            )
+        source: Callable[[], str] = self._credentials.get_access_token
+        return source
+
+
+class ConnectorFailure(Exception):
+    """The connector answered an error (`status`), or nothing in time (no `status`)."""
+
+    def __init__(self, reason: str, *, status: int | None = None, retry_after: float | None = None) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.retry_after = retry_after
+        """Seconds that it asked us to wait."""
+
+
+class _Sender(AsyncHTTPSender[Any, Any]):
+    """msrest's transport on the pooled session; error answers never reach msrest, which trips over HTML pages."""
+
+    def __init__(self, pool: Pool, tokens: Tokens | None) -> None:
+        self._pool = pool
+        self._tokens = tokens
+
+    async def __aexit__(self, *_: object) -> None:
+        """The pool closes the session."""
+
+    async def send(self, request: Any, **_: Any) -> Any:
+        http = request.http_request
+        headers = dict(http.headers)
+        if self._tokens is not None:
+            headers["Authorization"] = f"Bearer {await self._tokens.get()}"
+        try:
+            async with self._pool.session().request(
+                http.method,
+                URL(http.url, encoded=True),  # conversation ids hold `:` and `;`, quoted already
+                data=http.data,
+                headers=headers,
+                timeout=REQUEST_TIMEOUT,
+                allow_redirects=False,
+            ) as response:
+                body = await response.read()
+        except (aiohttp.ClientError, TimeoutError) as exc:
+            raise ConnectorFailure(type(exc).__name__) from exc
+        if response.status >= 300:
+            raise ConnectorFailure(
+                f"HTTP {response.status} {_error_code(body)}".rstrip(),
+                status=response.status,
+                retry_after=_seconds(response.headers.get("Retry-After")),
+            )
+        return Response(request, _Answer(http, response, body))
+
+
+class _Answer(AsyncClientResponse):
+    """A response whose body has been read."""
+
+    def __init__(self, request: Any, response: aiohttp.ClientResponse, body: bytes) -> None:
+        super().__init__(request, response)
+        self.status_code = response.status
+        self.headers = {name.lower(): value for name, value in response.headers.items()}
+        self.reason = response.reason
+        self._body = body
+
+    def body(self) -> bytes:
+        return self._body
+
+
+class _Connectors(ConnectorFactory):  # type: ignore[misc]
+    """One client a service URL: building one costs milliseconds. Teams has a handful of URLs, one a region."""
+
+    def __init__(self, sender: _Sender) -> None:
+        self._sender = sender
+        self._clients: OrderedDict[str, Any] = OrderedDict()
+
+    async def create(self, service_url: str, *_: Any) -> Any:
+        client = self._clients.pop(service_url, None) or self._build(service_url)
+        self._clients[service_url] = client
+        if len(self._clients) > MAX_CLIENTS:
+            self._clients.popitem(last=False)
+        return client
+
+    def _build(self, service_url: str) -> Any:
+        # The sender signs; msrest only insists on getting some credentials.
+        configuration = BotFrameworkConnectorConfiguration(
+            SansIOHTTPPolicy(), service_url, pipeline_type=AsyncBfPipeline, sender=self._sender
+        )
+        return ConnectorClient(None, custom_configuration=configuration)
+
+
+class _Unauthenticated(BotFrameworkAuthentication):  # type: ignore[misc]
+    """Outgoing calls only: `bot.teams.tokens` verifies what comes in."""
+
+    def __init__(self, connectors: _Connectors) -> None:
+        self._connectors = connectors
+
+    async def authenticate_request(self, *_: Any) -> Any:
+        raise PermissionError("Incoming requests do not pass through botbuilder.")
+
+    async def authenticate_streaming_request(self, *_: Any) -> Any:
+        raise PermissionError("Streaming connections are not accepted.")
+
+    def create_connector_factory(self, *_: Any) -> Any:
+        return self._connectors
+
+    async def create_user_token_client(self, *_: Any) -> Any:
+        return None
+
+
+class Adapter(CloudAdapterBase):  # type: ignore[misc]
+    """botbuilder's adapter without its web server."""
+
+    def __init__(self, pool: Pool, tokens: Tokens | None) -> None:
+        """`tokens` is None in unsigned mode: then requests carry no token."""
+        super().__init__(_Unauthenticated(_Connectors(_Sender(pool, tokens))))
+
+
+def _seconds(retry_after: str | None) -> float | None:
+    """`Retry-After` in seconds; the form with a date is not used by Teams and read as none."""
+    try:
+        return max(0.0, float(retry_after)) if retry_after else None
+    except ValueError:
+        return None
+
+
+def _error_code(body: bytes) -> str:
+    """The error's code, for the log. Its message is left out: it may quote the conversation."""
+    try:
+        return str(json.loads(body)["error"]["code"])[:60]
+    except (ValueError, LookupError, TypeError):
+        return ""

@@ -1,0 +1,69 @@
+"""A `Store` and a `Starter` in memory, so that adapters are tested with the real `Conversation`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from bot.conversation import Conversation, Exchange
+from bot.errors import StoreUnavailable
+from bot.messages import Person, Platform, Question, Rating, RatingOutcome
+from pipeline.types import Turn
+
+
+class MemoryStore:
+    """Keeps questions and ratings; `down` makes it unreachable, a cleared `gate` slow."""
+
+    def __init__(self) -> None:
+        self.questions: dict[str, Question] = {}
+        self.ratings: list[Rating] = []
+        self.answers: dict[str, str] = {}
+        """Reply id -> question id: what may be rated."""
+        self.down = False
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def add_question(self, question: Question) -> bool:
+        await self._reach()
+        new = question.id not in self.questions
+        self.questions.setdefault(question.id, question)
+        return new
+
+    async def apply_rating(self, rating: Rating) -> RatingOutcome:
+        await self._reach()
+        if rating.reply_id not in self.answers:
+            return RatingOutcome.NOT_AN_ANSWER
+        self.ratings.append(rating)
+        return RatingOutcome.WITHDRAWN if rating.removed else RatingOutcome.RECORDED
+
+    async def history(self, question: Question, limit: int) -> Sequence[Turn]:
+        return ()
+
+    async def exchanges(self, platform: Platform, tenant: str, conversation: str, person: Person) -> Sequence[Exchange]:
+        return ()
+
+    async def in_thread(self, platform: Platform, tenant: str, conversation: str, thread: str) -> bool:
+        return any(
+            (q.platform, q.tenant, q.conversation, q.thread) == (platform, tenant, conversation, thread)
+            for q in self.questions.values()
+        )
+
+    async def _reach(self) -> None:
+        await self.gate.wait()
+        if self.down:
+            raise StoreUnavailable("The database is down.")
+
+
+class RecordingStarter:
+    """Starts nothing; remembers which workflows were asked for."""
+
+    def __init__(self) -> None:
+        self.started: list[str] = []
+
+    async def start(self, question_id: str) -> None:
+        self.started.append(question_id)
+
+
+def memory_conversation() -> tuple[Conversation, MemoryStore, RecordingStarter]:
+    store, starter = MemoryStore(), RecordingStarter()
+    return Conversation(store, starter), store, starter
