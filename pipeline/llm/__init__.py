@@ -1,7 +1,8 @@
-"""Chat models: what the pipeline asks of one, and the two that implement it.
+"""Chat models: what the pipeline asks of one, and where they come from.
 
-`TgiChatModel` (`tgi.py`) speaks the Messages API to a TGI server or any server that speaks the same;
-`EmbeddedServer` (`embedded.py`) runs a small local one. `ScriptedChatModel` (`scripted.py`) answers from a script.
+`ModelServer` (`tgi.py`) hands out models of a TGI server, or of any server that speaks its Messages API;
+`EmbeddedServer` (`embedded.py`) runs a small local server and hands out its models.
+`ScriptedChatModel` (`scripted.py`) answers from a script.
 """
 
 from __future__ import annotations
@@ -38,14 +39,46 @@ class ChatModel(Protocol):
 
         Closing the generator (`aclose`) or cancelling the task stops the generation on the server.
         Raises `ModelUnavailable`, `ModelOverloaded` or `ModelRejected` before the first piece,
-        `ModelStreamBroken` after it. `stop` holds at most 4 strings (TGI's limit).
+        `ModelStreamBroken` after it. Generation ends before the first of the `stop` strings, which is no part
+        of the text; at most 4 (TGI's limit).
+
+        A consumer that may leave early wraps the generator in `contextlib.aclosing`: only then does leaving
+        stop the server at once.
         """
 
     async def check(self) -> None:
         """Return if the server answers; raise `ModelUnavailable` saying what to do if not."""
 
     async def close(self) -> None:
-        """Release the connections."""
+        """Release what belongs to this model alone. Connections shared with others are closed by their `ModelHost`."""
+
+
+class ModelHost(Protocol):
+    """A server with one base model and any number of adapters. Who builds it closes it."""
+
+    async def start(self) -> None:
+        """Make the server ready to answer; raise `ModelUnavailable` if it cannot."""
+
+    def model(self, name: str) -> ChatModel:
+        """The adapter `name`, or the base model for `BASE`."""
+
+    async def check(self) -> None:
+        """Return if the server answers; raise `ModelUnavailable` saying what to do if not."""
+
+    async def count_tokens(self, messages: Sequence[Message]) -> int:
+        """Tokens of the prompt that `messages` become: exact where the server can count, or else an estimate."""
+
+    async def close(self) -> None:
+        """End every stream and release everything. Closing twice is harmless."""
+
+
+BASE = "tgi"
+"""The name that stands for a server's base model, without an adapter (as in TGI)."""
+
+
+def estimate_tokens(messages: Sequence[Message]) -> int:
+    """Tokens of the prompt, estimated high for English prose: a token every 3 characters, 8 for each message's frame."""
+    return sum(len(message.content) // 3 + 8 for message in messages)
 
 
 async def complete(
