@@ -1,0 +1,140 @@
+"""Slack: events by HTTP and Socket Mode in, replies in the thread out. This is its routing table.
+
+The way of an event: `requests.py` or `socket.py` -> the table below -> `listeners.py`, which translates (`incoming.py`)
+and delegates to `bot.conversation`. The way of a reply: `delivery.py` -> `rendering.py` -> `api.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import re
+from collections.abc import Awaitable, Callable
+
+import aiohttp
+from aiohttp import web
+from slack_bolt.async_app import AsyncApp
+from slack_bolt.authorization import AuthorizeResult
+
+from bot.conversation import Conversation
+from bot.errors import DeliveryUnavailable, SettingsError
+from bot.messages import Platform
+from bot.settings import BotSettings
+from bot.slack.api import SlackApi, make_client
+from bot.slack.delivery import SlackDelivery
+from bot.slack.identity import Introduction
+from bot.slack.incoming import BotIdentity
+from bot.slack.listeners import Listeners
+from bot.slack.rendering import ACTION_ID
+from bot.slack.requests import EventEndpoint
+from bot.slack.socket import SocketConnection
+
+__all__ = ["EVENTS", "SCOPES", "SlackAdapter", "SlackDelivery", "build_app"]
+
+EVENTS = ("app_mention", "message", "reaction_added", "reaction_removed")
+"""The events that are listened to. The manifest subscribes to them, to `message` as `message.im`."""
+
+SCOPES = {
+    "app_mentions:read": "to hear questions in channels (app_mention)",
+    "im:history": "to hear questions in direct messages (message.im)",
+    "reactions:read": "to count thumbs as ratings (reaction_added, reaction_removed)",
+    "chat:write": "to answer (chat.postMessage, chat.update)",
+    "channels:history": "to find, after a crash, a reply begun in a public channel's thread (conversations.replies)",
+    "groups:history": "the same in a private channel's thread",
+    "mpim:history": "the same in a group direct message's thread",
+}
+"""The bot token's scopes and what each is needed for; the manifest asks for these and no others."""
+
+
+def build_app(
+    conversation: Conversation, settings: BotSettings, identity: Callable[[], Awaitable[BotIdentity]]
+) -> AsyncApp:
+    """The routes. Events are acknowledged after their listener, so what fails is delivered again."""
+    logger = logging.getLogger("slack_bolt.promptai")
+    # Below WARNING the library logs whole requests, unverified ones too; `listeners` and `requests` say what matters.
+    logger.setLevel(logging.WARNING)
+
+    async def authorize() -> AuthorizeResult:
+        me = await identity()
+        return AuthorizeResult(enterprise_id=None, team_id=me.team_id, bot_user_id=me.user_id, bot_id=me.bot_id)
+
+    secret = settings.slack_signing_secret
+    app = AsyncApp(
+        name="promptai",
+        logger=logger,
+        client=make_client(settings.slack_api_url, None),
+        authorize=authorize,
+        # `requests.py` has verified before; Socket Mode needs no signature.
+        signing_secret=secret.get_secret_value() if secret else "",
+        process_before_response=True,
+        # `incoming.py` ignores the bot's own events, and says so in the log.
+        ignoring_self_events_enabled=False,
+    )
+    listeners = Listeners(conversation, settings.tenant, identity)
+    for event in EVENTS:
+        app.event(event)(listeners.event)
+    app.action(ACTION_ID)(listeners.click)
+    app.event(re.compile(".*"))(listeners.nothing_to_do)
+    app.action(re.compile(".*"))(listeners.nothing_to_do)
+    app.error(listeners.failed)
+    return app
+
+
+class SlackAdapter:
+    """Slack as a platform. `bot.serve` starts and closes it; time, waiting and chance are passed in by tests."""
+
+    platform = Platform.SLACK
+
+    def __init__(
+        self,
+        conversation: Conversation,
+        settings: BotSettings,
+        *,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        uniform: Callable[[], float] = random.random,
+    ) -> None:
+        """Raises `SettingsError` without a bot token."""
+        if settings.slack_bot_token is None:
+            raise SettingsError("Slack is switched off: set SLACK_BOT_TOKEN.")
+        self._client = make_client(settings.slack_api_url, settings.slack_bot_token.get_secret_value())
+        self._introduction = Introduction(SlackApi(self._client), sleep=sleep, uniform=uniform)
+        self._app = build_app(conversation, settings, self._introduction.identity)
+        self._secret = settings.slack_signing_secret
+        self._socket: SocketConnection | None = None
+        if token := settings.slack_app_token:
+            self._socket = SocketConnection(
+                self._app, self._client, token.get_secret_value(), sleep=sleep, uniform=uniform
+            )
+        self.delivery = SlackDelivery(self._client, sleep=sleep, uniform=uniform)
+
+    def add_routes(self, app: web.Application) -> None:
+        """Add `POST /slack/events`, if there is a secret to verify its requests with."""
+        if self._secret is not None:
+            app.add_routes([web.post("/slack/events", EventEndpoint(self._app, self._secret.get_secret_value()))])
+
+    async def start(self) -> None:
+        """Learn who the bot is and connect the socket. Raises `SettingsError` for a wrong token.
+
+        A Slack that cannot be reached stops nothing: it is tried again in the background until it answers.
+        """
+        # One pooled session: the library would open a connection for each call.
+        self._client.session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=self._client.timeout))
+        await self._introduction.start()
+        if self._socket is not None:
+            await self._socket.start()
+
+    async def check(self) -> None:
+        """Return if the bot can hear and answer; raise `DeliveryUnavailable` saying what is wrong if not."""
+        problem = self._introduction.problem or (self._socket and self._socket.problem)
+        if problem:
+            raise DeliveryUnavailable(problem)
+
+    async def close(self) -> None:
+        """Stop listening, then let go of the connections."""
+        await self._introduction.close()
+        if self._socket is not None:
+            await self._socket.close()
+        await self.delivery.close()
+        if self._client.session is not None:
+            await self._client.session.close()

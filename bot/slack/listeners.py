@@ -1,0 +1,76 @@
+"""What happens with what arrives: it is translated and handed to the conversation, or ignored for a stated reason."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import structlog
+from slack_bolt.async_app import AsyncAck
+from slack_bolt.request.async_request import AsyncBoltRequest
+from slack_bolt.response import BoltResponse
+
+from bot.conversation import Conversation
+from bot.messages import Question, Rating
+from bot.slack.incoming import BotIdentity, Ignored, read_button, read_event
+
+log = structlog.get_logger(__name__)
+
+
+class Listeners:
+    """The listeners that the routing table names. An error out of one means: do not acknowledge, deliver again."""
+
+    def __init__(self, conversation: Conversation, tenant: str, identity: Callable[[], Awaitable[BotIdentity]]) -> None:
+        self._conversation = conversation
+        self._tenant = tenant
+        self._identity = identity
+
+    async def event(self, request: AsyncBoltRequest) -> None:
+        """A message, a mention or a reaction."""
+        if attempt := _header(request, "x-slack-retry-num"):
+            log.info("slack_event_redelivered", attempt=attempt, reason=_header(request, "x-slack-retry-reason"))
+        await self._hand_over(read_event(request.body, me=await self._identity(), tenant=self._tenant), request.body)
+
+    async def click(self, request: AsyncBoltRequest, ack: AsyncAck) -> None:
+        """One of the two thumbs under an answer."""
+        await self._hand_over(read_button(request.body, tenant=self._tenant), request.body)
+        await ack()
+
+    async def nothing_to_do(self, request: AsyncBoltRequest, ack: AsyncAck) -> None:
+        """An event or a click that nobody here subscribed to."""
+        self._ignore(Ignored("nothing listens to it"), request.body)
+        await ack()
+
+    async def failed(self, error: Exception, body: dict[str, Any]) -> BoltResponse:
+        """Answer 500 (in Socket Mode: not at all), so that Slack delivers again."""
+        log.error("slack_event_failed", error=str(error), kind=type(error).__name__, **_what(body))
+        return BoltResponse(status=500, body="")
+
+    async def _hand_over(self, message: Question | Rating | Ignored, body: dict[str, Any]) -> None:
+        match message:
+            case Question():
+                await self._conversation.ask(message)
+            case Rating():
+                await self._conversation.rate(message)
+            case Ignored():
+                self._ignore(message, body)
+
+    def _ignore(self, ignored: Ignored, body: dict[str, Any]) -> None:
+        log.debug("slack_event_ignored", reason=ignored.reason, **_what(body))
+
+
+def _what(body: dict[str, Any]) -> dict[str, Any]:
+    """Enough to find the event again, and nothing that anybody said."""
+    event = body.get("event")
+    event = event if isinstance(event, dict) else {}
+    return {
+        "type": event.get("type") or body.get("type"),
+        "channel": event.get("channel"),
+        "ts": event.get("ts") or event.get("event_ts"),
+        "event_id": body.get("event_id"),
+    }
+
+
+def _header(request: AsyncBoltRequest, name: str) -> str | None:
+    values = request.headers.get(name)
+    return values[0] if values else None

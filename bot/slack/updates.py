@@ -1,0 +1,165 @@
+"""Intermediate updates of replies that are being written: as often as Slack allows, the latest text only.
+
+Nobody waits for them: they are sent in the background, and `stop` makes sure that none comes after the final text.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict, deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import structlog
+
+from bot.delivery import Opened
+from bot.slack.api import SlackRefused, SlackUnavailable
+
+log = structlog.get_logger(__name__)
+
+MESSAGE_INTERVAL = 1.2
+"""Seconds between two updates of one message."""
+
+UPDATES_PER_MINUTE = 40
+"""Of the 50 `chat.update` calls a minute that Slack allows a workspace (tier 3); the rest is kept for final texts."""
+
+MAX_FAILURES = 2
+"""After so many failed updates a reply shows its final text only."""
+
+REMEMBERED = 1_000
+"""Replies that are known to be finished, so that a late update of them is dropped."""
+
+Show = Callable[[Opened, str], Awaitable[None]]
+"""Sends one intermediate text. Raises `SlackRefused` or `SlackUnavailable`."""
+
+
+class Pace:
+    """A workspace's budget for intermediate updates: a sliding window of one minute."""
+
+    def __init__(self, per_minute: int, clock: Callable[[], float]) -> None:
+        self._per_minute = per_minute
+        self._clock = clock
+        self._taken: deque[float] = deque()
+        self._paused_until = 0.0
+
+    def take(self) -> float:
+        """Take one update (returns 0), or return the seconds until one may be free."""
+        now = self._clock()
+        while self._taken and self._taken[0] <= now - 60.0:
+            self._taken.popleft()
+        if now < self._paused_until:
+            return self._paused_until - now
+        if len(self._taken) >= self._per_minute:
+            return self._taken[0] + 60.0 - now
+        self._taken.append(now)
+        return 0.0
+
+    def pause(self, seconds: float) -> None:
+        """Slack asked for a pause (`Retry-After` counts for the whole workspace)."""
+        self._paused_until = max(self._paused_until, self._clock() + seconds)
+
+
+@dataclass
+class _Live:
+    """A reply that is being written."""
+
+    opened: Opened
+    latest: Callable[[], str] | None = None
+    has_text: bool = False
+    sending: bool = False
+    failures: int = 0
+    next_at: float = 0.0
+    task: asyncio.Task[None] | None = None
+
+
+class LiveUpdates:
+    """All replies that are being written now."""
+
+    def __init__(
+        self,
+        show: Show,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        interval: float = MESSAGE_INTERVAL,
+        per_minute: int = UPDATES_PER_MINUTE,
+    ) -> None:
+        self._show = show
+        self._clock = clock
+        self._sleep = sleep
+        self._interval = interval
+        self._pace = Pace(per_minute, clock)
+        self._live: dict[str, _Live] = {}
+        self._stopped: OrderedDict[str, None] = OrderedDict()
+
+    def offer(self, opened: Opened, text: Callable[[], str], *, is_answer: bool) -> None:
+        """Show `text()` when the pace allows, unless a later text comes first. A status never replaces answer text."""
+        key = _key(opened)
+        if key in self._stopped:
+            return
+        live = self._live.setdefault(key, _Live(opened))
+        if live.failures >= MAX_FAILURES or (live.has_text and not is_answer):
+            return
+        live.latest, live.has_text = text, live.has_text or is_answer
+        if live.task is None or live.task.done():
+            live.task = asyncio.create_task(self._send(live))
+
+    async def stop(self, opened: Opened) -> None:
+        """No update of this reply is under way or will be sent when this returns."""
+        key = _key(opened)
+        self._stopped[key] = None
+        self._stopped.move_to_end(key)
+        while len(self._stopped) > REMEMBERED:
+            self._stopped.popitem(last=False)
+        live = self._live.pop(key, None)
+        if live is None or live.task is None:
+            return
+        live.latest = None
+        if not live.sending:
+            live.task.cancel()
+        # One that is on its way must arrive first: Slack keeps whichever update comes last.
+        await asyncio.wait({live.task})
+
+    async def close(self) -> None:
+        """Drop everything."""
+        tasks = [live.task for live in self._live.values() if live.task is not None]
+        self._live.clear()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _send(self, live: _Live) -> None:
+        while live.latest is not None:
+            wait = live.next_at - self._clock()
+            if wait <= 0:
+                wait = self._pace.take()
+            if wait > 0:
+                await self._sleep(wait)
+                continue
+            text, live.latest = live.latest, None
+            live.sending = True
+            try:
+                await self._show(live.opened, text())
+            except SlackUnavailable as error:
+                self._pace.pause(error.retry_after if error.retry_after is not None else self._interval)
+                self._failed(live, error)
+            except SlackRefused as error:
+                live.failures = MAX_FAILURES
+                self._failed(live, error)
+            except Exception as error:  # a lost intermediate text is not worth an answer
+                log.exception("slack_update_failed")
+                self._failed(live, error)
+            finally:
+                live.sending = False
+                live.next_at = self._clock() + self._interval
+
+    def _failed(self, live: _Live, error: Exception) -> None:
+        live.failures += 1
+        if live.failures >= MAX_FAILURES:
+            live.latest = None
+        log.info("slack_update_skipped", error=str(error), reply=live.opened.reply_id)
+
+
+def _key(opened: Opened) -> str:
+    return f"{opened.question.conversation}/{opened.reply_id}"
