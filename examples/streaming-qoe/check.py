@@ -125,6 +125,8 @@ def check_numbers(root: Path) -> list[str]:
     by_tenant = {t: gen.Facts(root, t) for t in shared.tenants}
     everything = {f"docs/{p}": t for p, t in docs_pages(root).items()} | tenant_pages(root)
     for page, text in everything.items():
+        for match in SPELLED.finditer(FENCE.sub("", text)):
+            errors.append(f"{page}: a quantity in words, which nothing checks: '{match.group(0)}'")
         if page.startswith("docs/") and page[len("docs/"):] in generated:
             if page in claims:
                 errors.append(f"{page}: both generated and registered as prose")
@@ -138,8 +140,6 @@ def check_numbers(root: Path) -> list[str]:
             continue
         facts = by_tenant[tenant] if tenant else shared
         errors += match_claims(page, text, claims[page] or [], facts)[1]
-        for match in SPELLED.finditer(FENCE.sub("", text)):
-            errors.append(f"{page}: a quantity in words, which nothing checks: '{match.group(0)}'")
     errors += [f"facts/claims.yaml: no such page: {p}" for p in claims if p not in everything]
     return errors
 
@@ -235,7 +235,8 @@ def check_names(root: Path) -> list[str]:
         known |= {str(v) for v in (dim.get("values") or {})} | {dim["fallback"]}
     for endpoint in facts.endpoints:
         known |= set(endpoint["params"])
-    codes = {e["id"] for e in facts.errors}
+    codes = {e["id"] for e in facts.errors} | {
+        v for v in facts.values.values() if gen.CODE.fullmatch(v)}
     paths = {re.sub(r"\{[^}]*\}", "{}", e["path"]) for e in facts.endpoints}
     errors = []
     everything = {f"docs/{p}": t for p, t in docs_pages(root).items()} | tenant_pages(root)
@@ -266,10 +267,14 @@ def check_definitions(root: Path) -> list[str]:
         for page, text in texts.items():
             if page != home and not page.startswith("releases/") and pattern.search(text):
                 errors.append(f"docs/{page}: defines {name}, whose definition is {home}")
-    for page, text in texts.items():
-        if page.startswith("releases/") and page != "releases/index.md" and not re.search(
-                r"\b[Rr]elease \d", text):
-            errors.append(f"docs/{page}: a release note that names no release")
+    for metric in facts.metrics:
+        note = f"releases/{str(metric.get('since')).replace('.', '-')}.md"
+        if f"(../metrics/{gen.slug(metric['id'])}.md)" not in texts.get(note, ""):
+            errors.append(f"docs/{note}: does not link {metric['name']}, whose definition holds "
+                          f"since release {metric.get('since')}")
+    for release in facts.releases:
+        if f"({release.replace('.', '-')}.md)" not in texts.get("releases/index.md", ""):
+            errors.append(f"docs/releases/index.md: does not link release {release}")
     return errors
 
 

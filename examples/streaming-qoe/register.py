@@ -68,7 +68,7 @@ def render(page: str, draft: str, facts) -> tuple[str, list[str], list[str]]:
                 errors.append(f"{page}: {problem}")
         out += [draft[last:start], literal]
         last = end
-        if re.search(r"\d", literal):
+        if gen.numbers(literal):
             claims.append(reference)
     out.append(draft[last:])
     return "".join(out).strip("\n") + "\n", claims, errors
