@@ -13,7 +13,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Protocol
 
 import structlog
@@ -53,7 +55,13 @@ class Workflows:
         database_url: str,
         executor_id: str,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        heartbeat: timedelta = HEARTBEAT,
+        dead_after: timedelta = DEAD_AFTER,
+        drain_seconds: float = DRAIN_SECONDS,
     ) -> None:
+        self._heartbeat = heartbeat
+        self._dead_after = dead_after
+        self._drain_seconds = drain_seconds
         self._work = work
         self._store = store
         self._executor_id = executor_id
@@ -67,14 +75,17 @@ class Workflows:
             "executor_id": executor_id,
             "application_version": APPLICATION_VERSION,
             "log_level": "WARNING",
-            "notification_listener_polling_interval_sec": 5.0,
         }
         self._workflow: Callable[[str], Awaitable[None]] | None = None
 
     async def launch(self) -> None:
         """Connect, recover this replica's own workflows and begin the heartbeat. Raises `StoreUnavailable`."""
         DBOS(config=self._config)
-        self._workflow = DBOS.workflow(name="answer_question", max_recovery_attempts=None)(self._answer_question)
+
+        async def answer_question(question_id: str) -> None:  # DBOS marks the function, which a method does not allow
+            await self._answer_question(question_id)
+
+        self._workflow = DBOS.workflow(name="answer_question", max_recovery_attempts=None)(answer_question)
         try:
             # Inside the running loop: workflows then share its sessions and engine.
             DBOS.launch()
@@ -107,12 +118,16 @@ class Workflows:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._keeper
         if self._running:
-            log.info("draining", questions=len(self._running), seconds=DRAIN_SECONDS)
-            await asyncio.wait(self._running, timeout=DRAIN_SECONDS)
+            log.info("draining", questions=len(self._running), seconds=self._drain_seconds)
+            await asyncio.wait(self._running, timeout=self._drain_seconds)
         for task in list(self._running):
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
-        await asyncio.to_thread(DBOS.destroy, destroy_registry=True)
+        # DBOS made its own thread pool the loop's default and takes it along: the loop gets another one first.
+        executor = ThreadPoolExecutor(thread_name_prefix="promptai")
+        loop = asyncio.get_running_loop()
+        loop.set_default_executor(executor)
+        await loop.run_in_executor(executor, partial(DBOS.destroy, destroy_registry=True))
 
     async def _answer_question(self, question_id: str) -> None:
         task = asyncio.current_task()
@@ -132,15 +147,15 @@ class Workflows:
                 await self._start_forgotten()
             except (BotError, SQLAlchemyError, OSError) as error:
                 log.warning("heartbeat_failed", error=str(error))
-            await asyncio.sleep(HEARTBEAT.total_seconds())
+            await asyncio.sleep(self._heartbeat.total_seconds())
 
     async def _take_over(self) -> None:
         """Recover the workflows of replicas that are gone. Each is claimed by one replica only."""
-        for executor_id in await self._store.claim_dead(self._executor_id, self._now() - DEAD_AFTER):
+        for executor_id in await self._store.claim_dead(self._executor_id, self._now() - self._dead_after):
             log.warning("replica_taken_over", replica=executor_id)
             await asyncio.to_thread(DBOS._recover_pending_workflows, [executor_id])
 
     async def _start_forgotten(self) -> None:
         """Start questions that were stored by a process that died before it started their workflow."""
-        for question_id in await self._store.unfinished(self._now() - DEAD_AFTER):
+        for question_id in await self._store.unfinished(self._now() - self._dead_after):
             await self.start(question_id)

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from itertools import chain, repeat
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import structlog
 
@@ -22,8 +22,7 @@ from bot.errors import DeliveryError, DeliveryRefused, DeliveryUnavailable, Stor
 from bot.messages import Apology, Platform, Question, Reply
 from bot.metrics import Metrics
 from bot.store import SqlStore, StoredQuestion, answer_id
-from pipeline.answering import AnsweringPipeline
-from pipeline.types import Answer, AnswerReady, Mode, TextDelta
+from pipeline.types import Answer, AnswerEvent, AnswerReady, Mode, TextDelta, Turn
 
 log = structlog.get_logger(__name__)
 
@@ -36,6 +35,14 @@ STORE_DELAYS = (0.5, 2.0, 8.0, 30.0)
 """Seconds between attempts at the database; the last one is repeated for as long as it takes."""
 
 
+class Answerer(Protocol):
+    """Makes answers. `pipeline.answering.AnsweringPipeline` is the real one."""
+
+    def answer(
+        self, question: str, *, tenant: str, history: Sequence[Turn] = (), mode: Mode | None = None
+    ) -> AsyncGenerator[AnswerEvent, None]: ...
+
+
 class AnswerWork:
     """Carries one question at a time from the store to its reply; many run concurrently."""
 
@@ -43,7 +50,7 @@ class AnswerWork:
         self,
         *,
         store: SqlStore,
-        pipeline: AnsweringPipeline,
+        pipeline: Answerer,
         deliveries: Mapping[Platform, Delivery],
         metrics: Metrics,
         mode: Mode,
