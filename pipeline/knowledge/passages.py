@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 
 from pipeline.knowledge.cutting import Cutter, Measure
-from pipeline.knowledge.sections import sections
+from pipeline.knowledge.sections import Section, sections
 from pipeline.types import Document, Passage
 
 SPLITTER_VERSION = 1
@@ -23,8 +24,12 @@ class Splitter:
 
     def split(self, document: Document) -> tuple[Passage, ...]:
         """All passages in reading order. Every passage's `embedded_text` fits the window: nothing is cut off."""
+        return self.split_sections(document, sections(document.text))
+
+    def split_sections(self, document: Document, parts: Iterable[Section]) -> tuple[Passage, ...]:
+        """The same for a document whose sections are known already."""
         found: list[Passage] = []
-        for section in sections(document.text):
+        for section in parts:
             # every path starts with the page, so that a passage about "Defaults" says whose defaults
             path = section.path if section.path[:1] == (document.title,) else (document.title, *section.path)
             location = document.location + (f"#{section.anchor}" if section.anchor else "")

@@ -4,7 +4,7 @@ from pipeline.retrieval.chroma import ChromaVectors
 from pipeline.retrieval.embedder import SentenceTransformerEmbedder
 from pipeline.retrieval.hashing import HashingEmbedder
 from pipeline.retrieval.keywords import TantivyKeywords
-from pipeline.retrieval.memory import MemoryKeywords, MemoryVectors
+from pipeline.retrieval.memory import MemoryKeywords, MemoryVectors, MemoryVisibility
 from pipeline.retrieval.retriever import Retriever
 from pipeline.retrieval.weights import Weights
 
@@ -13,6 +13,7 @@ __all__ = [
     "HashingEmbedder",
     "MemoryKeywords",
     "MemoryVectors",
+    "MemoryVisibility",
     "Retriever",
     "SentenceTransformerEmbedder",
     "TantivyKeywords",

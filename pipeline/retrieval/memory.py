@@ -1,10 +1,10 @@
-"""Both indexes in memory, in plain Python and numpy: for tests, development and a few thousand passages."""
+"""Both indexes and the catalog's answer in memory, in plain Python and numpy: for tests, development and a few thousand passages."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -113,3 +113,23 @@ def _bm25(terms: Counter[str], weights: dict[str, float], mean_length: float) ->
     return sum(
         weight * terms[term] * (K1 + 1) / (terms[term] + norm) for term, weight in weights.items() if term in terms
     )
+
+
+class MemoryVisibility:
+    """A catalog of passages that are all visible to their tenants."""
+
+    def __init__(self, passages: Iterable[Passage] = ()) -> None:
+        self._passages = {(passage.tenant, passage.id): passage for passage in passages}
+
+    def show(self, *passages: Passage) -> None:
+        """Make passages visible."""
+        self._passages.update(((passage.tenant, passage.id), passage) for passage in passages)
+
+    def hide(self, *passages: Passage) -> None:
+        """Make passages invisible, as a sync that replaces them does."""
+        for passage in passages:
+            self._passages.pop((passage.tenant, passage.id), None)
+
+    async def visible(self, tenants: Sequence[str], ids: Sequence[str]) -> Mapping[str, Passage]:
+        keys = ((tenant, passage_id) for tenant in tenants for passage_id in ids)
+        return {key[1]: self._passages[key] for key in keys if key in self._passages}
