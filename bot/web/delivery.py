@@ -19,9 +19,9 @@ class WebDelivery:
     """`Delivery` for the console. Cannot fail: whoever is not watching reads the stored answer later."""
 
     def __init__(self, hub: Hub | None = None) -> None:
-        self.hub = hub or Hub()
+        self.hub = Hub() if hub is None else hub
 
-    async def open(self, question: Question, *, recovering: bool) -> str:
+    async def open(self, question: Question, *, recovering: bool) -> str:  # noqa: ARG002 - the protocol names it
         """Begin the reply. What was shown before a crash is written anew, so `recovering` changes nothing."""
         self.hub.update(question, lambda _: Snapshot())
         return reply_id_of(question.id)
