@@ -9,112 +9,53 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import replace
 from functools import cache
-from urllib.parse import urlsplit
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from bot.slack.spans import Block, Kind, Span, clean, linked, safe_url
+
 MAX_PARSED_CHARS = 12_000
-"""A longer text is shown as it is, so that nobody can keep the parser busy: it is quadratic on hostile text."""
+"""A longer text is parsed in segments, so that nobody can keep the parser busy: it is quadratic on hostile text."""
 
 _MAX_NESTING = 60
 """The parser drops what is nested deeper; such a text is shown as it is instead."""
 
-MAX_URL_CHARS = 2_000
-"""Longer URLs are shown but not linked (Slack refuses links beyond 3,000 characters)."""
-
-_INVISIBLE = re.compile("[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069]")
-"""Control characters, and those that reverse the direction of text: they could make one URL look like another."""
-
-_URL = re.compile(r"https?://[^\s<>\"|`]+")
-_URL_END = ".,;:!?'*_~"
-
-
-class Kind(StrEnum):
-    TEXT = "text"
-    HEADING = "heading"
-    ITEM = "item"
-    QUOTE = "quote"
-    CODE = "code"
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """A run of text in one style."""
-
-    text: str
-    bold: bool = False
-    italic: bool = False
-    strike: bool = False
-    code: bool = False
-    url: str | None = None
-    """An http(s) URL, always equal to `text`, except in lists of sources that we write ourselves."""
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """A paragraph, heading, list item, quotation or piece of code."""
-
-    kind: Kind
-    spans: tuple[Span, ...]
-    """Never empty; code has exactly one, without style."""
-    indent: int = 0
-    """Nesting of a list item, 0-based."""
-    number: int | None = None
-    """The number of an item in an ordered list."""
-
-    @property
-    def text(self) -> str:
-        return "".join(span.text for span in self.spans)
+_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
 
 
 def parse(text: str) -> list[Block]:
     """The blocks of a Markdown text, in order; nothing that was visible is lost."""
-    text = clean(text)
+    return [block for segment in _segments(clean(text)) for block in _parse_segment(segment)]
+
+
+def _segments(text: str) -> Iterator[str]:
+    """`text` cut between paragraphs; a fence that must be cut is closed and opened again."""
+    lines: list[str] = []
+    size, fence = 0, ""
+    for line in text.split("\n"):
+        between = not fence and not line.strip() and size > MAX_PARSED_CHARS // 2
+        if lines and (between or size + len(line) + 10 > MAX_PARSED_CHARS):
+            yield "\n".join([*lines, fence] if fence else lines)
+            lines = [fence] if fence else []
+            size = 0
+        if mark := _FENCE.match(line):
+            if not fence:
+                fence = mark.group(1)
+            elif mark.group(1).startswith(fence) and not line[mark.end() :].strip():
+                fence = ""
+        lines.append(line)
+        size += len(line) + 1
+    yield "\n".join(lines)
+
+
+def _parse_segment(text: str) -> list[Block]:
     tokens = _parser().parse(text) if len(text) <= MAX_PARSED_CHARS else []
     if not tokens or max(token.level for token in tokens) >= _MAX_NESTING - 1:
         return [Block(Kind.TEXT, (Span(text),))] if text.strip() else []
     return [block for block in _Flattener(tokens).blocks if block.text.strip()]
-
-
-def clean(text: str) -> str:
-    """`text` without control characters and direction overrides; right-to-left text itself needs neither."""
-    return _INVISIBLE.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
-
-
-def safe_url(url: str) -> str | None:
-    """`url` if a person may be sent there with one click: http or https, a plain host, no trickery."""
-    url = clean(url).strip()
-    if len(url) > MAX_URL_CHARS or not _URL.fullmatch(url):
-        return None
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname
-    except ValueError:
-        return None
-    # `https://bank.example@evil.example/` leads to evil.example.
-    return url if host and "@" not in parts.netloc and "\\" not in url else None
-
-
-def linked(text: str, style: Span | None = None) -> Iterator[Span]:
-    """Spans of `text` in which bare http(s) URLs are links that show themselves."""
-    style = style or Span("")
-    done = 0
-    for match in _URL.finditer(text):
-        shown = match.group().rstrip(_URL_END)
-        if shown.endswith(")") and shown.count("(") < shown.count(")"):
-            shown = shown[:-1].rstrip(_URL_END)
-        if (url := safe_url(shown)) is None or url != shown:
-            continue
-        if match.start() > done:
-            yield replace(style, text=text[done : match.start()])
-        yield replace(style, text=url, url=url)
-        done = match.start() + len(shown)
-    if done < len(text):
-        yield replace(style, text=text[done:])
 
 
 @cache

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import Any
 
-from bot.slack.markdown import Block, Kind, Span
+from bot.slack.spans import Block, Kind, Span
 from bot.slack.text import escape
 
 MAX_INDENT = 6

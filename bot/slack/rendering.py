@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 from bot.messages import Apology, Reply, Vote
 from bot.slack.incoming import button_value
-from bot.slack.markdown import Block, Kind, Span, clean, parse, safe_url
+from bot.slack.markdown import parse
 from bot.slack.notation import Json, mrkdwn, rich_text
+from bot.slack.spans import Block, Kind, Span, clean, safe_url
 from bot.slack.splitting import split
 from bot.slack.text import escape
 from pipeline.types import Citation, Stage

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from bot.slack.markdown import Block, Kind, Span
 from bot.slack.notation import block_mrkdwn, separator
+from bot.slack.spans import Block, Kind, Span
 from bot.slack.text import escape
 
 _OVERHEAD = 40
