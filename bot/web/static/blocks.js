@@ -53,6 +53,7 @@ function fenced(lines, at, [, fence, language]) {
     body.push(line.slice(Math.min(indent, line.length - line.trimStart().length)));
     next += 1;
   }
+  if (next === lines.length && body.at(-1) === "") body.pop(); // still being written
   return { type: "code", language, text: body.join("\n"), next: Math.min(next + 1, lines.length) };
 }
 
