@@ -15,6 +15,7 @@ _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _DECLARED = re.compile(rb"""<meta[^>]{0,200}?charset\s*=\s*["']?\s*([a-zA-Z0-9_:.-]{2,40})""", re.IGNORECASE)
+_WESTERN = "cp1252"
 _HEAD = 4096
 _SAMPLE = 64 * 1024
 _MOST_UNREADABLE = 0.05
@@ -67,5 +68,10 @@ def _nearly_utf8(data: bytes) -> bool:
 def _guess(sample: bytes) -> str:
     from charset_normalizer import from_bytes  # noqa: PLC0415  # only for the few files that are not UTF-8
 
-    best = from_bytes(sample).best()
-    return best.encoding if best is not None else "cp1252"
+    matches = from_bytes(sample)
+    best = matches.best()
+    if best is None:
+        return _WESTERN
+    # A few accents fit many alphabets equally well, and Western Europe's is by far the most used of them.
+    equal = [match for match in matches if (match.chaos, match.coherence) == (best.chaos, best.coherence)]
+    return _WESTERN if any(_WESTERN in match.could_be_from_charset for match in equal) else best.encoding

@@ -31,7 +31,7 @@ def html_to_markdown(html: str) -> tuple[str, str | None]:
         for tag in main(_NOT_TEXT):
             tag.decompose()
         _mark_anchors(main)
-        result = HtmlConverter().convert_string(f"<body>{main.decode()}</body>")
+        result = HtmlConverter().convert_string(f"<body>{main.decode()}</body>", code_language_callback=_language)
     except (RecursionError, ValueError, AssertionError) as exc:
         raise DocumentUnreadable(f"the HTML cannot be converted ({type(exc).__name__})") from exc
     return result.markdown, title or None
@@ -61,6 +61,14 @@ def _mark_anchors(main: Tag) -> None:
         anchor = heading.get("id") or _section_id(heading)
         if isinstance(anchor, str) and anchor.strip() and heading.get_text(strip=True):
             heading.append(f" {{#{anchor.strip()}}}")
+
+
+def _language(code: Tag) -> str:
+    """The language of a `<pre>`: `language-x` on it or its code, or Sphinx' `highlight-x` around it."""
+    around = [code, *code("code"), *list(code.parents)[:2]]
+    names = [name for tag in around for name in tag.get("class") or []]
+    found = (name.partition("-")[2] for name in names if name.startswith(("language-", "highlight-")))
+    return next((language for language in found if language.isalnum()), "")
 
 
 def _section_id(heading: Tag) -> str | None:

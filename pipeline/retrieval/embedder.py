@@ -69,7 +69,7 @@ class SentenceTransformerEmbedder:
     async def embed(self, texts: Sequence[str]) -> Vectors:
         if not texts:
             await self.warm()
-            return np.zeros((0, self._model().get_sentence_embedding_dimension() or 0), dtype=np.float32)
+            return np.zeros((0, self._model().get_embedding_dimension() or 0), dtype=np.float32)
         return await self._batcher.run(texts)
 
     async def warm(self) -> None:
