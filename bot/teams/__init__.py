@@ -6,7 +6,7 @@
     conversationUpdate    -> a welcome, where the bot was added
 
 `tokens` verifies the request before anything else looks at it. The answer goes back through `delivery` (`live` while
-it is being made), written by `rendering` and `markdown`, sent by `connector` and `transport`. Everything of botbuilder
+it is being made), written by `rendering` and `markdown`, sent by `connector` over `transport`. Everything of botbuilder
 stays in here.
 """
 
@@ -16,25 +16,24 @@ import asyncio
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
-from types import SimpleNamespace
 from typing import Any
 
 import structlog
 from aiohttp import web
-from botbuilder.integration.aiohttp import ConfigurationServiceClientCredentialFactory
 from botframework.connector.auth import ServiceClientCredentialsFactory
 
 from bot.conversation import Conversation
 from bot.delivery import Delivery
-from bot.errors import SettingsError, StoreUnavailable
+from bot.errors import StoreUnavailable
 from bot.messages import Platform, Question
 from bot.settings import BotSettings, is_loopback
 from bot.teams.connector import BotConnector
+from bot.teams.credentials import BotToken, app_id_of, credentials_of
 from bot.teams.delivery import TeamsDelivery
 from bot.teams.incoming import Ignored, Incoming, MalformedActivity, Rated, Welcome, read_activity
 from bot.teams.payloads import string
 from bot.teams.tokens import OPENID_METADATA, KeysUnavailable, SigningKeys, TokenVerifier, Unauthorized
-from bot.teams.transport import Pool, Tokens
+from bot.teams.transport import Pool
 
 __all__ = ["PATH", "TeamsAdapter"]
 
@@ -65,13 +64,13 @@ class TeamsAdapter:
         self._now = now
         self._pool = Pool()
         self._keys = SigningKeys(self._pool.session, metadata_url)
-        self._verifier = None if settings.teams_unsigned else TokenVerifier(_app_id(settings), self._keys)
+        self._verifier = None if settings.teams_unsigned else TokenVerifier(app_id_of(settings), self._keys)
         # Unsigned mode is for the Agents Playground on this machine: Microsoft is not asked for a token there.
-        tokens = None
+        token = None
         if not settings.teams_unsigned:
-            tokens = Tokens(credentials or _credentials(settings), _app_id(settings))
+            token = BotToken(credentials or credentials_of(settings), app_id_of(settings))
         local = settings.teams_unsigned if plain_loopback is None else plain_loopback
-        self._delivery = TeamsDelivery(BotConnector(self._pool, tokens, plain_loopback=local))
+        self._delivery = TeamsDelivery(BotConnector(self._pool, token, plain_loopback=local))
         self.delivery: Delivery = self._delivery
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -172,21 +171,3 @@ def _demand_local(request: web.Request) -> None:
     """Without signatures only this machine may write; a web page that a browser shows here may not either."""
     if not is_loopback(request.url.host or "") or request.content_type != "application/json":
         raise Unauthorized("an unsigned request that was not made for this machine")
-
-
-def _app_id(settings: BotSettings) -> str:
-    if not settings.microsoft_app_id:
-        raise SettingsError("Teams needs MICROSOFT_APP_ID.")
-    return settings.microsoft_app_id
-
-
-def _credentials(settings: BotSettings) -> ServiceClientCredentialsFactory:
-    password = settings.microsoft_app_password
-    return ConfigurationServiceClientCredentialFactory(
-        SimpleNamespace(
-            APP_ID=settings.microsoft_app_id,
-            APP_PASSWORD=password.get_secret_value() if password else None,
-            APP_TENANTID=settings.microsoft_app_tenant_id,
-            APP_TYPE=settings.microsoft_app_type,
-        )
-    )

@@ -12,11 +12,11 @@ from urllib.parse import urlsplit
 import structlog
 from botbuilder.core import TurnContext
 from botbuilder.schema import Activity, ConversationReference
-from msrest.exceptions import ClientException
 
 from bot.errors import DeliveryRefused, DeliveryUnavailable
 from bot.settings import is_loopback
-from bot.teams.transport import Adapter, ConnectorFailure, Pool, Tokens
+from bot.teams.credentials import BotToken
+from bot.teams.transport import Adapter, ConnectorFailure, Pool
 
 log = structlog.get_logger(__name__)
 
@@ -37,14 +37,14 @@ class BotConnector:
     def __init__(
         self,
         pool: Pool,
-        tokens: Tokens | None,
+        token: BotToken | None,
         *,
         plain_loopback: bool,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
         jitter: Callable[[], float] = random.random,
     ) -> None:
-        """`tokens` is None in unsigned mode; `plain_loopback` permits `http://127.0.0.1…` as a service URL."""
-        self._adapter = Adapter(pool, tokens)
+        """`token` is None in unsigned mode; `plain_loopback` permits `http://127.0.0.1…` as a service URL."""
+        self._adapter = Adapter(pool, token)
         self._plain_loopback = plain_loopback
         self._pause = pause
         self._jitter = jitter
@@ -105,8 +105,6 @@ class BotConnector:
                         f"Teams did not take the message: {exc}.", retry_after=exc.retry_after
                     ) from exc
                 log.info("teams_retry", status=exc.status, attempt=attempt, wait_s=round(wait, 2))
-            except ClientException as exc:  # a 2xx answer that is not what the API promises
-                raise DeliveryUnavailable(f"Teams' answer made no sense ({type(exc).__name__}).") from exc
             await self._pause(wait)
         raise AssertionError("unreachable: the last attempt returns or raises")
 

@@ -22,7 +22,7 @@ _ANGLE_LINK = re.compile(r"<(https?://[^\s<>]+)>", re.IGNORECASE)
 # Bounded everywhere: a hostile line must not cost more than a look at each character.
 _LINK = re.compile(
     r"!?\[(?P<text>[^\[\]]*)\]"
-    r"\(\s{0,3}<?(?P<url>[^\s()<>]*(?:\([^\s()<>]*\)[^\s()<>]*)*)>?(?:\s[^()]{0,300})?\)"
+    r"\(\s{0,3}<?(?P<url>[^\s()<>]+(?:\([^\s()<>]*\)[^\s()<>]*)*)>?(?:\s[^()]{0,300})?\)"
 )
 _HEADING = re.compile(r"^ {0,3}#{1,6}\s")
 _INVISIBLE = re.compile("[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069]")
@@ -114,8 +114,8 @@ def _disarm(text: str) -> str:
 
 def _shown_link(link: re.Match[str]) -> str:
     text, url = link["text"].strip(), link["url"]
-    if not url or text == url:
-        return text
+    if text == url:
+        return url
     return f"{text} ({url})" if text else url
 
 

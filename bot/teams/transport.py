@@ -6,34 +6,24 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import time
 from collections import OrderedDict
-from collections.abc import Callable
 from typing import Any
 
 import aiohttp
 from botbuilder.core import CloudAdapterBase
 from botframework.connector import AsyncBfPipeline, BotFrameworkConnectorConfiguration
 from botframework.connector.aio import ConnectorClient
-from botframework.connector.auth import (
-    AuthenticationConstants,
-    BotFrameworkAuthentication,
-    ConnectorFactory,
-    ServiceClientCredentialsFactory,
-)
+from botframework.connector.auth import BotFrameworkAuthentication, ConnectorFactory
 from msrest.pipeline import Response, SansIOHTTPPolicy
 from msrest.pipeline.async_abc import AsyncHTTPSender
 from msrest.universal_http.async_abc import AsyncClientResponse
 from yarl import URL
 
-from bot.errors import DeliveryUnavailable
+from bot.teams.credentials import BotToken
 
 REQUEST_TIMEOUT = aiohttp.ClientTimeout(total=15)
 MAX_CLIENTS = 32
-TOKEN_REUSE_S = 240.0
-"""Microsoft's library hands out tokens that last five more minutes at least."""
 
 
 class Pool:
@@ -53,50 +43,6 @@ class Pool:
             self._session = None
 
 
-class Tokens:
-    """The bot's own Microsoft token: fetched in a thread (the library blocks), one at a time, and reused."""
-
-    def __init__(
-        self,
-        credentials: ServiceClientCredentialsFactory,
-        app_id: str,
-        *,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._factory = credentials
-        self._app_id = app_id
-        self._clock = clock
-        self._credentials: Any = None
-        self._token = ""
-        self._fetched_at = float("-inf")
-        self._fetching = asyncio.Lock()
-
-    async def get(self) -> str:
-        """A token for the connector. Raises `DeliveryUnavailable`."""
-        async with self._fetching:
-            if self._clock() - self._fetched_at > TOKEN_REUSE_S:
-                try:
-                    self._token = await asyncio.to_thread(await self._token_source())
-                except Exception as exc:  # msal and requests raise a dozen kinds
-                    raise DeliveryUnavailable(
-                        f"Microsoft gave the bot no token ({type(exc).__name__}): check MICROSOFT_APP_PASSWORD, "
-                        "MICROSOFT_APP_TENANT_ID and that login.microsoftonline.com can be reached."
-                    ) from exc
-                self._fetched_at = self._clock()
-            return self._token
-
-    async def _token_source(self) -> Callable[[], str]:
-        if self._credentials is None:
-            self._credentials = await self._factory.create_credentials(
-                self._app_id,
-                AuthenticationConstants.TO_CHANNEL_FROM_BOT_OAUTH_SCOPE,
-                AuthenticationConstants.TO_CHANNEL_FROM_BOT_LOGIN_URL_PREFIX,
-                True,
-            )
-        source: Callable[[], str] = self._credentials.get_access_token
-        return source
-
-
 class ConnectorFailure(Exception):
     """The connector answered an error (`status`), or nothing in time (no `status`)."""
 
@@ -108,11 +54,11 @@ class ConnectorFailure(Exception):
 
 
 class _Sender(AsyncHTTPSender[Any, Any]):
-    """msrest's transport on the pooled session; error answers never reach msrest, which trips over HTML pages."""
+    """msrest's transport on the pooled session; what is no answer never reaches msrest."""
 
-    def __init__(self, pool: Pool, tokens: Tokens | None) -> None:
+    def __init__(self, pool: Pool, token: BotToken | None) -> None:
         self._pool = pool
-        self._tokens = tokens
+        self._token = token
 
     async def __aexit__(self, *_: object) -> None:
         """The pool closes the session."""
@@ -120,8 +66,8 @@ class _Sender(AsyncHTTPSender[Any, Any]):
     async def send(self, request: Any, **_: Any) -> Any:
         http = request.http_request
         headers = dict(http.headers)
-        if self._tokens is not None:
-            headers["Authorization"] = f"Bearer {await self._tokens.get()}"
+        if self._token is not None:
+            headers["Authorization"] = f"Bearer {await self._token.get()}"
         try:
             async with self._pool.session().request(
                 http.method,
@@ -140,6 +86,8 @@ class _Sender(AsyncHTTPSender[Any, Any]):
                 status=response.status,
                 retry_after=_seconds(response.headers.get("Retry-After")),
             )
+        if body and not _is_object(body):
+            raise ConnectorFailure("its answer made no sense", status=response.status)
         return Response(request, _Answer(http, response, body))
 
 
@@ -149,7 +97,7 @@ class _Answer(AsyncClientResponse):
     def __init__(self, request: Any, response: aiohttp.ClientResponse, body: bytes) -> None:
         super().__init__(request, response)
         self.status_code = response.status
-        self.headers = {name.lower(): value for name, value in response.headers.items()}
+        self.headers = {"content-type": "application/json"}  # the sender has looked; some answers say otherwise
         self.reason = response.reason
         self._body = body
 
@@ -201,9 +149,9 @@ class _Unauthenticated(BotFrameworkAuthentication):  # type: ignore[misc]
 class Adapter(CloudAdapterBase):  # type: ignore[misc]
     """botbuilder's adapter without its web server."""
 
-    def __init__(self, pool: Pool, tokens: Tokens | None) -> None:
-        """`tokens` is None in unsigned mode: then requests carry no token."""
-        super().__init__(_Unauthenticated(_Connectors(_Sender(pool, tokens))))
+    def __init__(self, pool: Pool, token: BotToken | None) -> None:
+        """`token` is None in unsigned mode: then requests carry no token."""
+        super().__init__(_Unauthenticated(_Connectors(_Sender(pool, token))))
 
 
 def _seconds(retry_after: str | None) -> float | None:
@@ -212,6 +160,13 @@ def _seconds(retry_after: str | None) -> float | None:
         return max(0.0, float(retry_after)) if retry_after else None
     except ValueError:
         return None
+
+
+def _is_object(body: bytes) -> bool:
+    try:
+        return isinstance(json.loads(body), dict)
+    except ValueError:
+        return False
 
 
 def _error_code(body: bytes) -> str:

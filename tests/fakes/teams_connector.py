@@ -74,6 +74,8 @@ class FakeConnector:
         """One for each of the next requests (typing not counted)."""
         self.fault: Fault | None = None
         """What happens to every request."""
+        self.typing_fault: Fault | None = None
+        self._failing_post: int | None = None
         self.gate = asyncio.Event()
         """Cleared, every update waits for it before it takes effect."""
         self.gate.set()
@@ -98,10 +100,18 @@ class FakeConnector:
     def made(self, method: str) -> list[Call]:
         return [call for call in self.calls if call.method == method and call.activity.get("type") != "typing"]
 
+    def fail_post_number(self, number: int) -> None:
+        """Refuse the n-th post of a message from now on, once."""
+        self._failing_post = number
+
     async def _post(self, request: web.Request) -> web.StreamResponse:
         call = await self._record(request)
         if call.activity.get("type") == "typing":
-            return web.json_response({}, status=201)
+            return self._fail(request, self.typing_fault) if self.typing_fault else web.json_response({}, status=201)
+        if self._failing_post is not None:
+            self._failing_post -= 1
+            if self._failing_post == 0:
+                return _error(400, "ToldTo")
 
         def store() -> dict[str, str]:
             self._count += 1
@@ -146,6 +156,9 @@ class FakeConnector:
             answer = store()
             if fault is None:
                 return web.json_response(answer, status=status)
+        return self._fail(request, fault)
+
+    def _fail(self, request: web.Request, fault: Fault) -> web.StreamResponse:
         if fault.disconnect:
             assert request.transport is not None
             request.transport.abort()

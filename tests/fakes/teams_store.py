@@ -60,7 +60,7 @@ class RecordingStarter:
     def __init__(self) -> None:
         self.started: list[str] = []
 
-    async def start(self, question_id: str) -> None:
+    async def start(self, question_id: str, *, new: bool = True) -> None:
         self.started.append(question_id)
 
 
