@@ -75,7 +75,7 @@ class Api:
         asking = parse_asking(parse_object(await request.read()))
         conversation = asking.conversation
         if conversation is None:
-            conversation = identity.new_conversation(secret, self._around.random(identity.NONCE_BYTES))
+            conversation = identity.new_conversation(secret, asking.message_id or self._around.random(16).hex())
         elif not identity.owns(secret, conversation):
             return error_response(404, NOT_YOURS)
         question = Question(

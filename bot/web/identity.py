@@ -17,7 +17,7 @@ from bot.messages import Person
 
 COOKIE = "promptai_person"
 SECRET_BYTES = 32
-NONCE_BYTES = 9
+_NONCE_BYTES = 9
 _MAC_BYTES = 15
 _SECRET = re.compile(r"[A-Za-z0-9_-]{43}")
 
@@ -37,9 +37,9 @@ def person_of(secret: str) -> Person:
     return Person(id="w-" + hashlib.sha256(secret.encode()).hexdigest()[:32])
 
 
-def new_conversation(secret: str, random: bytes) -> str:
-    """An id for a conversation of this person, from `NONCE_BYTES` random bytes."""
-    nonce = _base64(random)
+def new_conversation(secret: str, first_message: str) -> str:
+    """An id for the conversation that a message begins; the same message sent again begins the same conversation."""
+    nonce = _base64(hashlib.sha256(first_message.encode()).digest()[:_NONCE_BYTES])
     return f"c-{nonce}{_mac(secret, nonce)}"
 
 

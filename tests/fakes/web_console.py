@@ -83,9 +83,10 @@ async def _frame(response: Any) -> str:
 
 
 @asynccontextmanager
-async def console_with(script: Script) -> AsyncIterator[Console]:
+async def console_with(script: Script, *, store: WebStore | None = None, port: int = 0) -> AsyncIterator[Console]:
+    """`store` and `port` of an earlier console make this one look like the same server, restarted."""
     async with AsyncExitStack() as stack:
-        store, delivery = WebStore(), WebDelivery()
+        store, delivery = store or WebStore(), WebDelivery()
         answerer = ScriptedAnswerer(store, delivery, script)
         stack.push_async_callback(answerer.close)
         library = sample.library()
@@ -99,7 +100,7 @@ async def console_with(script: Script) -> AsyncIterator[Console]:
         )
         app = web.Application()
         adapter.add_routes(app)
-        server = await stack.enter_async_context(TestServer(app))
+        server = await stack.enter_async_context(TestServer(app, port=port))
 
         async def new_browser() -> Browser:
             browser: Browser = await stack.enter_async_context(TestClient(server, cookie_jar=CookieJar(unsafe=True)))

@@ -110,11 +110,27 @@ class Console {
       reconnecting: () => view.setStatus("The connection was lost. Connecting again…"),
       lost: () => {
         this.stops.delete(stop);
-        view.setStatus("The connection was lost. Trying again in a moment…");
-        setTimeout(() => view.element.isConnected && this.#follow(view, question), 3000);
+        this.#recover(view, question);
       },
     });
     this.stops.add(stop);
+  }
+
+  /** The stream was refused. Ask what became of the question, until there is an answer to that. */
+  async #recover(view, question) {
+    view.setStatus("The connection was lost. Trying again in a moment…");
+    await new Promise((resolve) => setTimeout(resolve, 2000));
+    if (!view.element.isConnected) return;
+    try {
+      const { exchanges } = await api.exchanges(this.conversation);
+      if (exchanges.some((exchange) => exchange.question_id === question)) this.#follow(view, question);
+      else throw new api.ApiError("This question is not there any more.", { status: 404 });
+    } catch (error) {
+      if (error.status === 0 || error.status >= 500) return this.#recover(view, question);
+      view.fail({ text: error.message, error_id: error.errorId });
+      this.composer.setBusy(false);
+    }
+    return undefined;
   }
 
   #restore(exchanges) {

@@ -40,11 +40,14 @@ export class ExchangeView {
   setHits(hits) {
     this.hits = hits;
     this.trace.passages(hits);
+    const names = [...new Set(hits.map((hit) => breadcrumb(hit.title, hit.heading_path)))];
+    this.foot.replaceChildren(h("p", { class: "reading" }, "Reading ", names.map((name) => h("span", {}, name))));
   }
 
   addText({ text, replace }) {
     this.text = replace ? text : this.text + text;
     this.#state("streaming");
+    this.foot.replaceChildren();
     if (!this.frame) this.frame = requestAnimationFrame(() => this.#paint());
   }
 

@@ -57,8 +57,10 @@ class TestAsk:
 
     async def test_a_question_sent_twice_is_asked_once(self, console: Console) -> None:
         first = await console.ask("Why?", message="message-1")
-        again = await console.ask("Why?", message="message-1", conversation=first["conversation"])
-        assert again == first
+        assert await console.ask("Why?", message="message-1", conversation=first["conversation"]) == first
+        assert await console.ask("Why?", message="message-1") == first, (
+            "the page may not have heard of the conversation"
+        )
         assert len(console.store.rows) == 1
 
     async def test_the_same_words_asked_again_are_another_question(self, console: Console) -> None:

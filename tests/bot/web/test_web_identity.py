@@ -18,7 +18,7 @@ def test_a_persons_id_does_not_tell_the_secret() -> None:
 
 
 def test_a_conversation_belongs_to_whom_it_was_made_for_only() -> None:
-    conversation = identity.new_conversation(ADA, b"n" * identity.NONCE_BYTES)
+    conversation = identity.new_conversation(ADA, "message-1")
     assert identity.owns(ADA, conversation)
     assert not identity.owns(BOB, conversation)
 
@@ -31,7 +31,7 @@ def test_a_conversation_that_was_made_up_belongs_to_nobody(conversation: str) ->
 
 
 def test_a_conversation_that_was_changed_belongs_to_nobody() -> None:
-    conversation = identity.new_conversation(ADA, b"n" * identity.NONCE_BYTES)
+    conversation = identity.new_conversation(ADA, "message-1")
     for index in range(len(conversation)):
         swapped = "A" if conversation[index] != "A" else "B"
         assert not identity.owns(ADA, conversation[:index] + swapped + conversation[index + 1 :])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from bot.messages import Apology, Question
 from pipeline.types import DraftReady, PassagesFound, Stage, StageStarted
 from tests.fakes import web_sample as sample
-from tests.fakes.web_console import Console, console_with
+from tests.fakes.web_console import Console, console_with, free_port
 from tests.fakes.web_store import Step, playing, steps_of
 from tests.real.console.pages import ask, open_page
 
@@ -158,6 +159,22 @@ async def test_a_server_that_is_gone_loses_no_question(chromium: Any) -> None:
         await page.click("text=Ask again")
         await page.wait_for_selector(".sources")
         assert len(console.store.rows) == 1
+
+
+async def test_a_server_that_restarts_in_the_middle_is_found_again(chromium: Any) -> None:
+    port, script = free_port(), Script(StageStarted(Stage.ANSWERING), "Watch these", sample.answer())
+    async with console_with(script, port=port) as first, AsyncExitStack() as stack:
+        page = await stack.enter_async_context(open_page(chromium, address(first), expect_errors=True))
+        await ask(page, QUESTION)
+        await page.wait_for_selector('[data-state="streaming"]')
+        await first.answerer.close()
+        await first.server.close()
+        await page.wait_for_selector("text=The connection was lost")
+        (question_id,) = first.store.rows
+        first.store.finish(question_id, "r-1", answer=sample.answer())
+        async with console_with(script, store=first.store, port=port):
+            await page.wait_for_selector('.exchange[data-state="answered"]', timeout=30_000)
+            assert await page.locator(".status").is_hidden()
 
 
 async def test_a_document_that_has_changed_still_shows_what_was_read(chromium: Any) -> None:
