@@ -12,6 +12,7 @@ that belongs to an example and to no fact; [[=text|expression]] has its arithmet
 
 from __future__ import annotations
 
+import functools
 import re
 import sys
 from pathlib import Path
@@ -43,6 +44,20 @@ class FactError(ValueError):
     """A reference to a fact that does not exist, or a table that contradicts itself."""
 
 
+@functools.lru_cache(maxsize=256)
+def _parsed(path: Path, _state: tuple[int, int]):
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    return yaml.load(path.read_text(encoding="utf-8"), Loader=loader)
+
+
+def read_yaml(path: Path):
+    """A YAML file's content, read again only when the file changed; nothing if it does not exist."""
+    if not path.exists():
+        return None
+    stat = path.stat()
+    return _parsed(path, (stat.st_mtime_ns, stat.st_size))
+
+
 def _flatten(prefix: str, node, out: dict[str, str]) -> None:
     if isinstance(node, dict):
         for key, value in node.items():
@@ -71,8 +86,7 @@ class Facts:
         folder = self.root / "facts"
 
         def read(name: str):
-            path = folder / name
-            return yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else None
+            return read_yaml(folder / name)
 
         _flatten("", read("values.yaml") or {}, self.values)
         self.metrics = self._many(folder, "metrics")
@@ -83,8 +97,13 @@ class Facts:
         self.releases = [str(r) for r in (read("releases.yaml") or {}).get("releases", [])]
         self.identifiers = set((read("identifiers.yaml") or {}).get("identifiers", []))
         self.tenants = read("tenants.yaml") or {}
-        for prefix, items in (("m", self.metrics), ("d", self.dimensions), ("a", self.alerts),
-                              ("e", self.errors), ("api", self.endpoints)):
+        for prefix, items in (
+            ("m", self.metrics),
+            ("d", self.dimensions),
+            ("a", self.alerts),
+            ("e", self.errors),
+            ("api", self.endpoints),
+        ):
             seen = set()
             for item in items:
                 if item["id"] in seen:
@@ -111,7 +130,7 @@ class Facts:
     def _many(folder: Path, stem: str) -> list[dict]:
         items: list[dict] = []
         for path in sorted(folder.glob(f"{stem}*.yaml")):
-            items.extend(yaml.safe_load(path.read_text(encoding="utf-8")) or [])
+            items.extend(read_yaml(path) or [])
         return items
 
     def literal(self, reference: str, base: str = "") -> str:
@@ -124,7 +143,7 @@ class Facts:
             return reference[1:]
         table = self.values
         if reference.startswith("shared:"):
-            reference, table = reference[len("shared:"):], self.shared
+            reference, table = reference[len("shared:") :], self.shared
         name, _, form = reference.partition(":")
         if name.startswith("."):
             name = base + name
@@ -171,7 +190,7 @@ def numbers(text: str) -> list[tuple[int, str]]:
     text = _LIST.sub(blank, text)
     found = []
     for match in NUMBER.finditer(text):
-        before = text[max(0, match.start() - 24):match.start()]
+        before = text[max(0, match.start() - 24) : match.start()]
         if _IDENT.search(before):
             continue
         found.append((match.start(), match.group(0)))
@@ -181,8 +200,7 @@ def numbers(text: str) -> list[tuple[int, str]]:
 def unmarked(text: str) -> list[str]:
     """Numbers in a marked-up text that no marker covers."""
     hidden = MARK.sub(lambda m: "\x00" * len(m.group(0)), text)
-    return [hidden[max(0, at - 30):at + 30].replace("\x00", "_").replace("\n", " ")
-            for at, _ in numbers(hidden)]
+    return [hidden[max(0, at - 30) : at + 30].replace("\x00", "_").replace("\n", " ") for at, _ in numbers(hidden)]
 
 
 def _texts(node):
@@ -196,22 +214,44 @@ def _texts(node):
             yield from _texts(value)
 
 
-PROSE_FIELDS = ("short", "definition", "excludes", "neighbours", "example", "notes", "gotchas",
-                "fires", "ignores", "steps", "meaning", "causes", "fix", "purpose", "response",
-                "limits", "sourcing", "use", "params")
+PROSE_FIELDS = (
+    "short",
+    "definition",
+    "excludes",
+    "neighbours",
+    "example",
+    "notes",
+    "gotchas",
+    "fires",
+    "ignores",
+    "steps",
+    "meaning",
+    "causes",
+    "fix",
+    "purpose",
+    "response",
+    "limits",
+    "sourcing",
+    "use",
+    "params",
+)
 
 
 def check_markers(facts: Facts) -> list[str]:
     """Every number in the prose of the fact table is marked as a fact or as an example."""
     errors = []
-    for prefix, items in (("m", facts.metrics), ("d", facts.dimensions), ("a", facts.alerts),
-                          ("e", facts.errors), ("api", facts.endpoints)):
+    for prefix, items in (
+        ("m", facts.metrics),
+        ("d", facts.dimensions),
+        ("a", facts.alerts),
+        ("e", facts.errors),
+        ("api", facts.endpoints),
+    ):
         for item in items:
             for field in PROSE_FIELDS:
                 for text in _texts(item.get(field, "")):
                     for context in unmarked(text):
-                        errors.append(f"{prefix}.{item['id']}.{field}: unmarked number near "
-                                      f"'{context.strip()}'")
+                        errors.append(f"{prefix}.{item['id']}.{field}: unmarked number near '{context.strip()}'")
                     for mark in MARK.findall(text):
                         if mark.startswith("=") and "|" in mark:
                             problem = check_sum(mark)
@@ -232,7 +272,7 @@ def check_sum(mark: str) -> str | None:
         value = evaluate(expression)
     except (FactError, SyntaxError, ZeroDivisionError) as error:
         return str(error)
-    if abs(value - float(digits)) > 0.5 * 10 ** -places + 1e-9:
+    if abs(value - float(digits)) > 0.5 * 10**-places + 1e-9:
         return f"{expression} is {value:.4f}, the text says {shown}"
     return None
 
@@ -252,27 +292,43 @@ def _paragraphs(text: str) -> str:
 def metric_page(metric: dict, facts: Facts) -> str:
     base = f"m.{metric['id']}"
     names = {m["id"]: m["name"] for m in facts.metrics}
-    out = [f"# {metric['name']}", "", _paragraphs(metric["short"]), "",
-           "| Property | Value |", "| --- | --- |",
-           f"| Identifier | `{metric['id']}` |",
-           f"| Family | {GROUPS[metric['group']]} |",
-           f"| Unit | {metric['unit']} |",
-           f"| Better when | {metric['better']} |",
-           f"| Aggregation | {metric['aggregation']} |"]
+    out = [
+        f"# {metric['name']}",
+        "",
+        _paragraphs(metric["short"]),
+        "",
+        "| Property | Value |",
+        "| --- | --- |",
+        f"| Identifier | `{metric['id']}` |",
+        f"| Family | {GROUPS[metric['group']]} |",
+        f"| Unit | {metric['unit']} |",
+        f"| Better when | {metric['better']} |",
+        f"| Aggregation | {metric['aggregation']} |",
+    ]
     if metric.get("min_sample"):
         out.append(f"| Smallest sample shown | {metric['min_sample']} |")
     if metric.get("since"):
         out.append(f"| Current definition since | release {metric['since']} |")
-    out += ["", "## Definition", "", _paragraphs(metric["definition"]), "",
-            "## Formula", "", "```text", metric["formula"].strip(), "```", ""]
+    out += [
+        "",
+        "## Definition",
+        "",
+        _paragraphs(metric["definition"]),
+        "",
+        "## Formula",
+        "",
+        "```text",
+        metric["formula"].strip(),
+        "```",
+        "",
+    ]
     out += ["## What it excludes", "", _bullets(metric["excludes"]), ""]
     if metric.get("good"):
         out += ["## Good range", "", "| Content type | Good | Investigate |", "| --- | --- | --- |"]
         words = ("below", "above") if metric["better"] == "lower" else ("above", "below")
         for key, title in CONTENT_TYPES.items():
             if key in metric["good"]:
-                out.append(f"| {title} | {words[0]} {metric['good'][key]} | "
-                           f"{words[1]} {metric['poor'][key]} |")
+                out.append(f"| {title} | {words[0]} {metric['good'][key]} | {words[1]} {metric['poor'][key]} |")
         out.append("")
     else:
         out += ["## Good range", "", _paragraphs(metric["range_note"]), ""]
@@ -290,20 +346,39 @@ def metric_page(metric: dict, facts: Facts) -> str:
 def dimension_page(dim: dict, facts: Facts) -> str:
     base = f"d.{dim['id']}"
     names = {d["id"]: d["name"] for d in facts.dimensions}
-    out = [f"# {dim['name']}", "", _paragraphs(dim["short"]), "",
-           "| Property | Value |", "| --- | --- |",
-           f"| Identifier | `{dim['id']}` |", f"| Type | {dim['type']} |",
-           f"| Source | {dim['source']} |",
-           f"| Distinct values kept per day | {dim['vals']['cardinality']} |",
-           f"| Value when unknown | `{dim['fallback']}` |",
-           f"| Usable in alerts | {dim['alerts']} |", "",
-           "## How the value is obtained", "", _paragraphs(dim["sourcing"]), ""]
+    out = [
+        f"# {dim['name']}",
+        "",
+        _paragraphs(dim["short"]),
+        "",
+        "| Property | Value |",
+        "| --- | --- |",
+        f"| Identifier | `{dim['id']}` |",
+        f"| Type | {dim['type']} |",
+        f"| Source | {dim['source']} |",
+        f"| Distinct values kept per day | {dim['vals']['cardinality']} |",
+        f"| Value when unknown | `{dim['fallback']}` |",
+        f"| Usable in alerts | {dim['alerts']} |",
+        "",
+        "## How the value is obtained",
+        "",
+        _paragraphs(dim["sourcing"]),
+        "",
+    ]
     if dim.get("values"):
         out += ["## Values", "", "| Value | Meaning |", "| --- | --- |"]
         out += [f"| `{k}` | {' '.join(str(v).split())} |" for k, v in dim["values"].items()]
         out.append("")
-    out += ["## Using it", "", _paragraphs(dim["use"]), "",
-            "## Things that surprise people", "", _bullets(dim["gotchas"]), ""]
+    out += [
+        "## Using it",
+        "",
+        _paragraphs(dim["use"]),
+        "",
+        "## Things that surprise people",
+        "",
+        _bullets(dim["gotchas"]),
+        "",
+    ]
     if dim.get("neighbours"):
         out += ["## Related dimensions", ""]
         for other, text in dim["neighbours"].items():
@@ -319,18 +394,32 @@ def alert_page(alert: dict, facts: Facts) -> str:
     names = {m["id"]: m["name"] for m in facts.metrics}
     if alert["metric"] not in names:
         raise FactError(f"{base}: unknown metric {alert['metric']}")
-    out = [f"# {alert['name']}", "", _paragraphs(alert["short"]), "",
-           "| Setting | Default |", "| --- | --- |",
-           f"| Template | `{alert['id']}` |",
-           f"| Metric | [{names[alert['metric']]}](../metrics/{slug(alert['metric'])}.md) |",
-           f"| Threshold | {alert['threshold']} |",
-           f"| Evaluation window | {alert['window']} |",
-           f"| Smallest sample | {alert['min_sample']} |",
-           f"| Cool-down | {alert['cooldown']} |",
-           f"| Severity | {alert['severity']} |", "",
-           "## When it fires", "", _paragraphs(alert["fires"]), "",
-           "## What it ignores", "", _bullets(alert["ignores"]), "",
-           "## First steps", ""]
+    out = [
+        f"# {alert['name']}",
+        "",
+        _paragraphs(alert["short"]),
+        "",
+        "| Setting | Default |",
+        "| --- | --- |",
+        f"| Template | `{alert['id']}` |",
+        f"| Metric | [{names[alert['metric']]}](../metrics/{slug(alert['metric'])}.md) |",
+        f"| Threshold | {alert['threshold']} |",
+        f"| Evaluation window | {alert['window']} |",
+        f"| Smallest sample | {alert['min_sample']} |",
+        f"| Cool-down | {alert['cooldown']} |",
+        f"| Severity | {alert['severity']} |",
+        "",
+        "## When it fires",
+        "",
+        _paragraphs(alert["fires"]),
+        "",
+        "## What it ignores",
+        "",
+        _bullets(alert["ignores"]),
+        "",
+        "## First steps",
+        "",
+    ]
     out += [f"{i}. {' '.join(s.split())}" for i, s in enumerate(alert["steps"], 1)]
     out.append("")
     if alert.get("notes"):
@@ -344,28 +433,54 @@ def error_page(error: dict, facts: Facts) -> str:
     counted = error["counts_as"]
     if counted in names:
         counted = f"[{names[counted]}](../../metrics/{slug(counted)}.md)"
-    out = [f"# {error['id']}: {error['title']}", "", _paragraphs(error["short"]), "",
-           "| Property | Value |", "| --- | --- |",
-           f"| Code | `{error['id']}` |", f"| Phase | {error['phase']} |",
-           f"| Fatal | {error['fatal']} |", f"| Counted in | {counted} |",
-           f"| SDK retries before reporting | {error['vals']['retries']} |", "",
-           "## What it means", "", _paragraphs(error["meaning"]), "",
-           "## Usual causes", "", _bullets(error["causes"]), "",
-           "## What to do", "", _paragraphs(error["fix"]), ""]
+    out = [
+        f"# {error['id']}: {error['title']}",
+        "",
+        _paragraphs(error["short"]),
+        "",
+        "| Property | Value |",
+        "| --- | --- |",
+        f"| Code | `{error['id']}` |",
+        f"| Phase | {error['phase']} |",
+        f"| Fatal | {error['fatal']} |",
+        f"| Counted in | {counted} |",
+        f"| SDK retries before reporting | {error['vals']['retries']} |",
+        "",
+        "## What it means",
+        "",
+        _paragraphs(error["meaning"]),
+        "",
+        "## Usual causes",
+        "",
+        _bullets(error["causes"]),
+        "",
+        "## What to do",
+        "",
+        _paragraphs(error["fix"]),
+        "",
+    ]
     return expand("\n".join(out), facts, base)
 
 
 def endpoint_page(endpoint: dict, facts: Facts) -> str:
     base = f"api.{endpoint['id']}"
-    out = [f"# {endpoint['title']}", "", _paragraphs(endpoint["purpose"]), "",
-           "```http", f"{endpoint['method']} {endpoint['path']}", "```", "",
-           "| Property | Value |", "| --- | --- |",
-           f"| Required scope | `{endpoint['scope']}` |",
-           f"| Cost | {endpoint['cost']} |"]
+    out = [
+        f"# {endpoint['title']}",
+        "",
+        _paragraphs(endpoint["purpose"]),
+        "",
+        "```http",
+        f"{endpoint['method']} {endpoint['path']}",
+        "```",
+        "",
+        "| Property | Value |",
+        "| --- | --- |",
+        f"| Required scope | `{endpoint['scope']}` |",
+        f"| Cost | {endpoint['cost']} |",
+    ]
     for name, value in (endpoint.get("facts") or {}).items():
         out.append(f"| {name} | {value} |")
-    out += ["", "## Parameters", "", "| Name | Type | Required | Meaning |",
-            "| --- | --- | --- | --- |"]
+    out += ["", "## Parameters", "", "| Name | Type | Required | Meaning |", "| --- | --- | --- | --- |"]
     for name, (kind, required, meaning) in endpoint["params"].items():
         out.append(f"| `{name}` | {kind} | {required} | {' '.join(meaning.split())} |")
     out += ["", "## Response", "", _paragraphs(endpoint["response"]), ""]
@@ -380,9 +495,13 @@ def endpoint_page(endpoint: dict, facts: Facts) -> str:
 
 
 def metric_index(facts: Facts) -> str:
-    out = ["# Metric dictionary", "",
-           "Every metric that Playgauge reports, by family. Each page gives the definition, the "
-           "formula, what is left out and how the metric differs from those beside it.", ""]
+    out = [
+        "# Metric dictionary",
+        "",
+        "Every metric that Playgauge reports, by family. Each page gives the definition, the "
+        "formula, what is left out and how the metric differs from those beside it.",
+        "",
+    ]
     for group, title in GROUPS.items():
         members = [m for m in facts.metrics if m["group"] == group]
         if members:
@@ -393,11 +512,18 @@ def metric_index(facts: Facts) -> str:
 
 
 def error_index(facts: Facts) -> str:
-    out = ["# Error codes", "",
-           "Codes that the player SDKs report. The first digit gives the phase of playback in "
-           "which the error was met.", "", "| Code | Title | Fatal |", "| --- | --- | --- |"]
-    out += [f"| [{e['id']}]({e['id'].lower()}.md) | {e['title']} | {e['fatal']} |"
-            for e in sorted(facts.errors, key=lambda e: e["id"])]
+    out = [
+        "# Error codes",
+        "",
+        "Codes that the player SDKs report. The first digit gives the phase of playback in which the error was met.",
+        "",
+        "| Code | Title | Fatal |",
+        "| --- | --- | --- |",
+    ]
+    out += [
+        f"| [{e['id']}]({e['id'].lower()}.md) | {e['title']} | {e['fatal']} |"
+        for e in sorted(facts.errors, key=lambda e: e["id"])
+    ]
     out.append("")
     return "\n".join(out)
 

@@ -11,6 +11,7 @@ check.py compares the two.
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import re
 import sys
@@ -21,6 +22,7 @@ import yaml
 HERE = Path(__file__).resolve().parent
 
 
+@functools.cache
 def _load(name: str):
     spec = importlib.util.spec_from_file_location(f"streaming_qoe_{name}", HERE / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
@@ -47,14 +49,13 @@ def render(page: str, draft: str, facts) -> tuple[str, list[str], list[str]]:
     spots: list[tuple[int, int, str]] = [(m.start(), m.end(), m.group(1)) for m in marks.values()]
     errors = []
     for at, text in gen.numbers(hidden):
-        before = hidden[max(0, at - 12):at]
+        before = hidden[max(0, at - 12) : at]
         if _RELEASE.search(before):
             spots.append((at, at + len(text), f"@{text}"))
         elif _HTTP.search(before) or any(a <= at < b for a, b in fences):
             spots.append((at, at + len(text), f"={text}"))
         else:
-            errors.append(f"{page}: unmarked number near "
-                          f"'{hidden[max(0, at - 30):at + 25]}'".replace("\n", " "))
+            errors.append(f"{page}: unmarked number near '{hidden[max(0, at - 30) : at + 25]}'".replace("\n", " "))
     out, claims, last = [], [], 0
     for start, end, reference in sorted(spots):
         try:
@@ -75,13 +76,14 @@ def render(page: str, draft: str, facts) -> tuple[str, list[str], list[str]]:
 
 
 def write_claims(claims: dict[str, list[str]], root: Path = HERE) -> None:
-    lines = ["# For each prose page, the facts it states, in order.  Written by register.py.",
-             "# id[:form] a fact; =text an example's number; =text|sum with its sum; @x.y a release."]
+    lines = [
+        "# For each prose page, the facts it states, in order.  Written by register.py.",
+        "# id[:form] a fact; =text an example's number; =text|sum with its sum; @x.y a release.",
+    ]
     for page in sorted(claims):
         if claims[page]:
             lines.append(f"{page}:")
-            lines += [f"  - {yaml.safe_dump(c, default_style=chr(34), width=4000).strip()}"
-                      for c in claims[page]]
+            lines += [f"  - {yaml.safe_dump(c, default_style=chr(34), width=4000).strip()}" for c in claims[page]]
         else:
             lines.append(f"{page}: []")
     (root / "facts" / "claims.yaml").write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -90,8 +92,8 @@ def write_claims(claims: dict[str, list[str]], root: Path = HERE) -> None:
 def as_draft(page: str, root: Path = HERE) -> str:
     """A page with its numbers as markers again."""
     check = _load("check")
-    claims = (yaml.safe_load((root / "facts/claims.yaml").read_text()) or {}).get(page) or []
-    facts = gen.Facts(root, tenant_of(page))
+    claims = check.claims_of(root).get(page) or []
+    facts = check.gen.Facts(root, tenant_of(page))
     text = (root / page).read_text(encoding="utf-8")
     spans, errors = check.match_claims(page, text, claims, facts)
     if errors:
@@ -109,12 +111,11 @@ def main(argv: list[str]) -> int:
         for page in argv[1:]:
             print(f"=== {page}\n{as_draft(page)}")
         return 0
-    path = HERE / "facts" / "claims.yaml"
-    claims = (yaml.safe_load(path.read_text(encoding="utf-8")) or {}) if path.exists() else {}
+    claims = dict(gen.read_yaml(HERE / "facts" / "claims.yaml") or {})
     problems, done = [], {}
     for name in argv:
         parts = re.split(r"^=== (\S+)\n", Path(name).read_text(encoding="utf-8"), flags=re.M)
-        for page, draft in zip(parts[1::2], parts[2::2]):
+        for page, draft in zip(parts[1::2], parts[2::2], strict=False):
             text, found, errors = render(page, draft, gen.Facts(HERE, tenant_of(page)))
             problems += errors
             done[page] = (text, found)
