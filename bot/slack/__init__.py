@@ -111,7 +111,8 @@ class SlackAdapter:
     def add_routes(self, app: web.Application) -> None:
         """Add `POST /slack/events`, if there is a secret to verify its requests with."""
         if self._secret is not None:
-            app.add_routes([web.post("/slack/events", EventEndpoint(self._app, self._secret.get_secret_value()))])
+            endpoint = EventEndpoint(self._app, self._secret.get_secret_value())
+            app.add_routes([web.post("/slack/events", endpoint.handle)])
 
     async def start(self) -> None:
         """Learn who the bot is and connect the socket. Raises `SettingsError` for a wrong token.

@@ -49,7 +49,7 @@ class EventEndpoint:
         self._secret = signing_secret
         self._now = now
 
-    async def __call__(self, request: web.Request) -> web.StreamResponse:
+    async def handle(self, request: web.Request) -> web.StreamResponse:
         """401 for what Slack has not signed, 400 for what it cannot have meant, 500 for what it should send again."""
         body = await request.clone(client_max_size=MAX_BODY_BYTES).read()
         if reason := refusal(request.headers, body, secret=self._secret, now=self._now()):

@@ -92,7 +92,7 @@ class FakeSlack:
     acknowledged: list[str] = field(default_factory=list)
     """Envelope ids that the bot has acknowledged over its socket."""
 
-    _failures: dict[str, deque[Failure]] = field(default_factory=lambda: defaultdict(deque))
+    _failures: dict[str, deque[Failure | None]] = field(default_factory=lambda: defaultdict(deque))
     _gates: dict[str, asyncio.Event] = field(default_factory=dict)
     _sockets: set[web.WebSocketResponse] = field(default_factory=set)
     _ended: asyncio.Event = field(default_factory=asyncio.Event)
@@ -129,9 +129,9 @@ class FakeSlack:
 
     # what tests do
 
-    def fail(self, method: str, failure: Failure, *, times: int = 1) -> None:
-        """The next `times` calls of `method` end in `failure`."""
-        self._failures[method].extend([failure] * times)
+    def fail(self, method: str, failure: Failure, *, times: int = 1, after: int = 0) -> None:
+        """The next `times` calls of `method`, `after` good ones, end in `failure`."""
+        self._failures[method].extend([None] * after + [failure] * times)
 
     def hold(self, method: str) -> asyncio.Event:
         """Calls of `method` wait, with their effect, until the event is set."""
