@@ -1,0 +1,92 @@
+"""`manifests/slack.yaml` asks for what the code uses: no event, no scope more or less."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from bot.slack import EVENTS, SCOPES, build_app
+from bot.slack.incoming import BotIdentity
+from tests.fakes.slack_api import FakeSlack
+from tests.fakes.slack_bot import slack_settings
+from tests.fakes.teams_store import memory_conversation
+
+ROOT = Path(__file__).parents[3]
+PATH = ROOT / "manifests" / "slack.yaml"
+
+NEEDED = {
+    "app_mention": "app_mentions:read",
+    "message.im": "im:history",
+    "reaction_added": "reactions:read",
+    "reaction_removed": "reactions:read",
+}
+"""Event -> the scope without which Slack does not send it."""
+
+METHODS = {
+    "auth.test": set(),
+    "apps.connections.open": set(),  # the app token's own scope
+    "chat.postMessage": {"chat:write"},
+    "chat.update": {"chat:write"},
+    "conversations.replies": {"channels:history", "groups:history", "im:history", "mpim:history"},
+}
+"""Web API method -> the bot's scopes for it."""
+
+
+@pytest.fixture
+def manifest() -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load(PATH.read_text())
+    return loaded
+
+
+async def test_the_events_are_those_that_the_code_listens_to(manifest: dict[str, Any]) -> None:
+    events = manifest["settings"]["event_subscriptions"]["bot_events"]
+    assert sorted({event.split(".")[0] for event in events}) == sorted(EVENTS)
+
+    async def identity() -> BotIdentity:
+        return BotIdentity("U0", "B0", "T0")
+
+    async with FakeSlack() as slack:
+        app = build_app(memory_conversation()[0], slack_settings(slack), identity)
+    # One listener an event, one for the thumbs, two that acknowledge the rest.
+    assert len(app._async_listeners) == len(EVENTS) + 3
+
+
+def test_the_scopes_are_those_that_events_and_methods_need(manifest: dict[str, Any]) -> None:
+    scopes = manifest["oauth_config"]["scopes"]["bot"]
+    events = manifest["settings"]["event_subscriptions"]["bot_events"]
+    code = "".join(path.read_text() for path in (ROOT / "bot" / "slack").glob("*.py"))
+    called = set(re.findall(r'"((?:auth|apps|chat|conversations)\.[a-zA-Z.]+)"', code))
+    assert called == METHODS.keys()
+    assert set(scopes) == {NEEDED[event] for event in events}.union(*METHODS.values())
+    assert sorted(scopes) == sorted(SCOPES)
+
+
+def test_every_scope_says_why(manifest: dict[str, Any]) -> None:
+    for scope in manifest["oauth_config"]["scopes"]["bot"]:
+        assert re.search(rf"- {scope} # \w", PATH.read_text()), scope
+
+
+def test_direct_messages_and_buttons_work(manifest: dict[str, Any]) -> None:
+    home = manifest["features"]["app_home"]
+    assert (home["messages_tab_enabled"], home["messages_tab_read_only_enabled"]) == (True, False)
+    assert manifest["settings"]["interactivity"]["is_enabled"] is True
+
+
+def test_socket_mode_needs_no_addresses_and_http_finds_them_commented_out(manifest: dict[str, Any]) -> None:
+    assert manifest["settings"]["socket_mode_enabled"] is True
+    assert "request_url" not in manifest["settings"]["event_subscriptions"]
+    uncommented = yaml.safe_load(re.sub(r"# (request_url)", r"\1", PATH.read_text()))
+    for part in ("event_subscriptions", "interactivity"):
+        assert uncommented["settings"][part]["request_url"].endswith("/slack/events")
+
+
+def test_it_stays_within_slack_s_lengths(manifest: dict[str, Any]) -> None:
+    shown = manifest["display_information"]
+    assert len(shown["name"]) <= 35
+    assert len(shown["description"]) <= 140
+    assert 174 <= len(shown["long_description"]) <= 4_000
+    assert len(manifest["features"]["bot_user"]["display_name"]) <= 80
