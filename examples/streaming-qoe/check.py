@@ -39,7 +39,7 @@ SHARES = {
     "unanswerable": 0.05,
 }
 MIN_PAGES, MIN_PROSE, MIN_QUESTIONS, MIN_TENANT_PAGES = 150, 60, 300, 12
-PROSE_WORDS = (280, 1000)
+PROSE_WORDS = (300, 900)
 HEADING = re.compile(r"^(#{1,4}) (.+?)\s*$", re.M)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 SPELLED = re.compile(

@@ -6,6 +6,8 @@ import importlib.util
 import json
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -53,6 +55,26 @@ def test_generated_pages_follow_from_the_fact_table(copy: Path):
     """Changing a fact makes the generator name the page that states it."""
     _replace(copy / "facts" / "metrics-a.yaml", "floor: 250 milliseconds", "floor: 260 milliseconds")
     assert "metrics/stall-ratio.md" in check.gen.differing(copy)
+
+
+def test_generator_exits_with_1_and_names_the_page_that_differs(copy: Path):
+    """The command generate.py --check exits with 1 and names the page that was altered, and with 0 once it is rewritten."""
+    _replace(copy / "docs" / "metrics" / "stall-ratio.md", "250 milliseconds", "251 milliseconds")
+    command = [sys.executable, str(copy / "generate.py")]
+    done = subprocess.run([*command, "--check"], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "docs/metrics/stall-ratio.md" in done.stdout
+    assert subprocess.run(command, check=False).returncode == 0
+    assert subprocess.run([*command, "--check"], check=False).returncode == 0
+
+
+def test_check_exits_with_1_and_lists_the_error(copy: Path):
+    """The command check.py prints its table and exits with 1 when a number in a page was altered."""
+    _replace(copy / "docs" / "data" / "retention.md", "| 45 days |", "| 46 days |")
+    done = subprocess.run([sys.executable, str(copy / "check.py")], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "| vocabulary-gap |" in done.stdout
+    assert "says '46 days" in done.stdout
 
 
 def test_number_changed_by_hand_in_a_generated_page_is_found(copy: Path):
