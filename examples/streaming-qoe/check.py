@@ -282,6 +282,8 @@ def check_shape(root: Path) -> list[str]:
         repeated = [h for h, n in Counter(h for _, h in HEADING.findall(plain)).items() if n > 1]
         if repeated:
             errors.append(f"{page}: heading given twice: {repeated[0]}")
+        if doubled := re.search(r"\b([a-z]{2,}) \1\b", plain):
+            errors.append(f"{page}: a doubled word: {doubled.group(0)}")
         if "[[" in text or "\x00" in text:
             errors.append(f"{page}: an unexpanded marker")
     for page in prose_pages(root):
