@@ -14,6 +14,8 @@ export class Scroller {
     new ResizeObserver(() => {
       if (this.following && !this.away) this.toEnd();
       else this.#look();
+      const gutter = (thread.offsetWidth - thread.clientWidth) / 2;
+      document.documentElement.style.setProperty("--gutter", `${gutter}px`);
     }).observe(content);
     button.addEventListener("click", () => {
       this.away = false;
