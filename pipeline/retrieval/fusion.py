@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from pipeline.retrieval.protocols import Match
 from pipeline.retrieval.weights import Weights
@@ -17,7 +18,7 @@ class Ranking:
     query: str
     """What it answers: `dense(question)`, for example."""
     weight: float
-    """>= 0"""
+    """>= 0; a list of weight 0 finds nothing."""
     matches: Sequence[Match]
     """Best first."""
 
@@ -40,11 +41,27 @@ def fuse(rankings: Sequence[Ranking], smoothing: float) -> list[Candidate]:
             for rank, match in enumerate(ranking.matches, start=1):
                 entry = FoundBy(ranking.query, rank, match.score, ranking.weight)
                 found.setdefault(match.passage_id, []).append(entry)
-    candidates = [
+    candidates = (
         Candidate(passage_id, sum(entry.weight / (smoothing + entry.rank) for entry in entries), tuple(entries))
         for passage_id, entries in found.items()
-    ]
-    return sorted(candidates, key=lambda candidate: -candidate.score)
+    )
+    return _best_first(candidates)
+
+
+def support_by_page(
+    candidates: Sequence[Candidate], pages: Mapping[str, str], share: float, passages: int
+) -> list[Candidate]:
+    """Add to each score `share` of its page's: the sum of the page's best `passages` scores.
+
+    `pages`: passage id -> document id, of all candidates. `candidates` and result: best first.
+    """
+    scores: defaultdict[str, list[float]] = defaultdict(list)
+    for candidate in candidates:
+        scores[pages[candidate.passage_id]].append(candidate.score)
+    support = {page: share * sum(best[:passages]) for page, best in scores.items()}
+    return _best_first(
+        replace(candidate, score=candidate.score + support[pages[candidate.passage_id]]) for candidate in candidates
+    )
 
 
 def draft_trust(similarity: float, weights: Weights) -> float:
@@ -60,3 +77,7 @@ def draft_trust(similarity: float, weights: Weights) -> float:
 def merge(lists: Sequence[Sequence[Match]], k: int) -> list[Match]:
     """Several tenants' lists for the same vector as one: cosine similarities are comparable."""
     return sorted((match for matches in lists for match in matches), key=lambda match: -match.score)[:k]
+
+
+def _best_first(candidates: Iterable[Candidate]) -> list[Candidate]:
+    return sorted(candidates, key=lambda candidate: -candidate.score)

@@ -22,22 +22,30 @@ class MemoryVectors:
 
     def __init__(self) -> None:
         self._tenants: dict[str, dict[str, Vectors]] = {}
+        self._matrices: dict[str, Vectors] = {}
+        """Each tenant's vectors as one matrix, until they change."""
 
     async def upsert(self, tenant: str, ids: Sequence[str], vectors: Vectors) -> None:
         if ids:
             self._tenants.setdefault(tenant, {}).update(zip(ids, np.array(vectors, dtype=np.float32), strict=True))
+            self._matrices.pop(tenant, None)
 
     async def delete(self, tenant: str, ids: Sequence[str]) -> None:
         for passage_id in ids:
             self._tenants.get(tenant, {}).pop(passage_id, None)
+        self._matrices.pop(tenant, None)
 
     async def query(self, tenant: str, vectors: Vectors, k: int) -> list[list[Match]]:
         held = self._tenants.get(tenant)
         if not held or not len(vectors) or k < 1:
             return [[] for _ in vectors]
+        if tenant not in self._matrices:
+            self._matrices[tenant] = np.stack(list(held.values()))
         ids = list(held)
-        similarities = np.asarray(vectors) @ np.stack(list(held.values())).T
-        return [[Match(ids[i], float(row[i])) for i in np.argsort(-row, kind="stable")[:k]] for row in similarities]
+        return [
+            [Match(ids[i], float(row[i])) for i in np.argsort(-row, kind="stable")[:k]]
+            for row in np.asarray(vectors) @ self._matrices[tenant].T
+        ]
 
     async def vectors(self, tenant: str, ids: Sequence[str]) -> dict[str, Vectors]:
         held = self._tenants.get(tenant, {})
@@ -48,6 +56,7 @@ class MemoryVectors:
 
     async def drop(self, tenant: str) -> None:
         self._tenants.pop(tenant, None)
+        self._matrices.pop(tenant, None)
 
     async def prune(self, tenant: str) -> None:
         """Nothing to do: memory does not outlive its embedder."""

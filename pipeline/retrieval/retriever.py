@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import structlog
 
-from pipeline.retrieval.fusion import Candidate, Ranking, draft_trust, fuse, merge
+from pipeline.retrieval.fusion import Candidate, Ranking, draft_trust, fuse, merge, support_by_page
 from pipeline.retrieval.protocols import Embedder, KeywordIndex, VectorIndex, Vectors, Visibility
 from pipeline.retrieval.weights import Weights
 from pipeline.types import SHARED, Hit, Passage
@@ -43,6 +43,15 @@ class _Query:
     """Of the draft, 0 to 1."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What the indexes answered."""
+
+    rankings: tuple[Ranking, ...]
+    similarities: Mapping[str, float]
+    """Cosine similarity to the question, of what the question's own vector found."""
+
+
 class Retriever:
     """Reads the tenant's and the shared passages; returns only what the catalog shows to the tenant."""
 
@@ -70,31 +79,28 @@ class Retriever:
         query = await self._prepare(question, draft, tenant)
         depth = max(_DEPTH, 4 * k)
         while True:
-            rankings = await self._search(query, depth)
-            chosen = await self._choose(fuse(rankings, self._weights.smoothing), query.tenants, k)
-            exhausted = all(len(ranking.matches) < depth for ranking in rankings)
+            found = await self._search(query, depth)
+            chosen = await self._choose(fuse(found.rankings, self._weights.smoothing), query.tenants, k)
+            exhausted = all(len(ranking.matches) < depth for ranking in found.rankings)
             if len(chosen) == k or exhausted or depth >= _DEEPEST:
-                break
+                return await self._hits(chosen, query, found.similarities)
             depth *= 4  # much of what was found is garbage of a sync that has not been collected yet
-        return await self._hits(chosen, query)
 
     async def _prepare(self, question: str, draft: str | None, tenant: str) -> _Query:
-        tenants = tuple(dict.fromkeys((tenant, SHARED)))
         weights = self._weights
-        terms = [(question, weights.question_terms)]
-        if draft is None or not _has_words(draft):
-            rows = await self._embedder.embed([question])
-            return _Query(tenants, rows[0], None, tuple(terms), 0.0)
-        rows = await self._embedder.embed([question, draft])
-        trust = draft_trust(float(rows[0] @ rows[1]), weights)
-        if trust == 0:
-            log.info("draft_ignored", similarity=round(float(rows[0] @ rows[1]), 3))
-            return _Query(tenants, rows[0], None, tuple(terms), 0.0)
+        tenants = tuple(dict.fromkeys((tenant, SHARED)))
+        drafted = draft is not None and any(character.isalnum() for character in draft)
+        rows = await self._embedder.embed([question, draft] if draft is not None and drafted else [question])
+        trust = draft_trust(float(rows[0] @ rows[-1]), weights) if drafted else 0.0
+        if draft is None or trust == 0:
+            if drafted:
+                log.info("draft_ignored", similarity=round(float(rows[0] @ rows[-1]), 3))
+            return _Query(tenants, rows[0], None, ((question, weights.question_terms),), 0.0)
         mixed = rows[0] + rows[1]
-        terms.append((draft, weights.draft_terms * trust))
-        return _Query(tenants, rows[0], mixed / np.linalg.norm(mixed), tuple(terms), trust)
+        terms = ((question, weights.question_terms), (draft, weights.draft_terms * trust))
+        return _Query(tenants, rows[0], mixed / np.linalg.norm(mixed), terms, trust)
 
-    async def _search(self, query: _Query, depth: int) -> list[Ranking]:
+    async def _search(self, query: _Query, depth: int) -> _Found:
         weights = self._weights
         targets = query.question[None, :] if query.mixed is None else np.stack([query.question, query.mixed])
         dense, keyword = await asyncio.gather(
@@ -102,61 +108,52 @@ class Retriever:
             self._keywords.query(query.tenants, query.terms, depth),
         )
         by_question = merge([lists[0] for lists in dense], depth)
-        rankings = [Ranking(DENSE_QUESTION, weights.dense_question, by_question)]
+        rankings = [Ranking(DENSE_QUESTION, weights.dense_question * (1 - query.trust), by_question)]
         if query.mixed is not None:
             by_both = merge([lists[1] for lists in dense], depth)
             rankings.append(Ranking(DENSE_DRAFT, weights.dense_draft * query.trust, by_both))
         name = KEYWORD_QUESTION if query.mixed is None else KEYWORD_DRAFT
-        return [*rankings, Ranking(name, weights.keyword, keyword)]
+        rankings.append(Ranking(name, weights.keyword, keyword))
+        return _Found(tuple(rankings), {match.passage_id: match.score for match in by_question})
 
     async def _choose(
         self, candidates: Sequence[Candidate], tenants: tuple[str, ...], k: int
     ) -> list[tuple[Candidate, Passage]]:
-        """The first `k` candidates that are visible and say something that no better one says word for word."""
-        chosen: list[tuple[Candidate, Passage]] = []
-        texts: set[str] = set()
-        step = 2 * k
-        for start in range(0, len(candidates), step):
-            part = candidates[start : start + step]
-            visible = await self._visibility.visible(tenants, [candidate.passage_id for candidate in part])
-            for candidate in part:
-                passage = visible.get(candidate.passage_id)
-                if passage is None or not _belongs(passage, tenants):
-                    continue
-                text = " ".join(passage.text.split())
-                if text not in texts:
-                    texts.add(text)
-                    chosen.append((candidate, passage))
-                if len(chosen) == k:
-                    return chosen
-        return chosen
-
-    async def _hits(self, chosen: Sequence[tuple[Candidate, Passage]], query: _Query) -> tuple[Hit, ...]:
-        similarity = {
-            candidate.passage_id: entry.score
-            for candidate, _ in chosen
-            for entry in candidate.found_by
-            if entry.query == DENSE_QUESTION
-        }
-        similarity |= await self._missing(
-            [passage for _, passage in chosen if passage.id not in similarity], query.question
+        """The best `k` that are visible and say something that no better one says word for word."""
+        visible = await self._visibility.visible(tenants, [candidate.passage_id for candidate in candidates])
+        passages = {passage_id: passage for passage_id, passage in visible.items() if _belongs(passage, tenants)}
+        ranked = support_by_page(
+            [candidate for candidate in candidates if candidate.passage_id in passages],
+            {passage_id: f"{passage.tenant}/{passage.document_id}" for passage_id, passage in passages.items()},
+            self._weights.page_support,
+            self._weights.page_passages,
         )
+        chosen: dict[str, tuple[Candidate, Passage]] = {}
+        for candidate in ranked:
+            passage = passages[candidate.passage_id]
+            chosen.setdefault(" ".join(passage.text.split()), (candidate, passage))
+            if len(chosen) == k:
+                break
+        return list(chosen.values())
+
+    async def _hits(
+        self, chosen: Sequence[tuple[Candidate, Passage]], query: _Query, known: Mapping[str, float]
+    ) -> tuple[Hit, ...]:
+        missing = [passage for _, passage in chosen if passage.id not in known]
+        similarities = {**known, **await self._similarities(missing, query.question)}
         return tuple(
-            Hit(passage, candidate.score, candidate.found_by, similarity.get(passage.id, 0.0))
+            # a passage without a vector was removed this instant: similar to nothing, as far as anybody can tell
+            Hit(passage, candidate.score, candidate.found_by, min(1.0, max(-1.0, similarities.get(passage.id, 0.0))))
             for candidate, passage in chosen
         )
 
-    async def _missing(self, passages: Sequence[Passage], question: Vectors) -> Mapping[str, float]:
-        """Similarities of passages that the question's own vector did not find: their stored vectors say it."""
+    async def _similarities(self, passages: Sequence[Passage], question: Vectors) -> dict[str, float]:
+        """For passages that the question's own vector did not find: their stored vectors say it."""
         by_tenant: dict[str, list[str]] = {}
         for passage in passages:
             by_tenant.setdefault(passage.tenant, []).append(passage.id)
         stored = await asyncio.gather(*(self._vectors.vectors(tenant, ids) for tenant, ids in by_tenant.items()))
-        return {
-            passage_id: float(np.clip(vector @ question, -1.0, 1.0))
-            for found in stored
-            for passage_id, vector in found.items()
-        }
+        return {passage_id: float(vector @ question) for found in stored for passage_id, vector in found.items()}
 
 
 def _belongs(passage: Passage, tenants: tuple[str, ...]) -> bool:
@@ -164,7 +161,3 @@ def _belongs(passage: Passage, tenants: tuple[str, ...]) -> bool:
         return True
     log.error("foreign_passage_refused", passage=passage.id)  # cannot happen; if it does, nobody gets to see it
     return False
-
-
-def _has_words(draft: str) -> bool:
-    return any(character.isalnum() for character in draft)
