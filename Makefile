@@ -9,6 +9,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check
 STAMP := $(VENV)/.ready
 EXAMPLE := examples/streaming-qoe/docs
+EXAMPLE_QUESTIONS := What is the rate limit for one API key?|When does the Startup Delay clock start and stop?|In which file format is the raw export written?|After how long without a beacon is a play timed out?
 
 export TOKENIZERS_PARALLELISM := false
 export HF_HUB_OFFLINE ?= 1
@@ -42,7 +43,7 @@ $(STAMP): pyproject.toml constraints.txt
 demo: setup
 	@echo "== Syncing the example documents ($(EXAMPLE))"
 	@$(BIN)/promptai sync $(EXAMPLE) --name streaming-qoe
-	@$(BIN)/promptai serve
+	@PROMPTAI_EXAMPLE_QUESTIONS='$(EXAMPLE_QUESTIONS)' $(BIN)/promptai serve
 
 lint: setup
 	$(BIN)/ruff check .

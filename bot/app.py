@@ -26,7 +26,7 @@ from pipeline.llm.tgi import ModelServer
 from pipeline.retrieval.chroma import ChromaVectors
 from pipeline.retrieval.embedder import SentenceTransformerEmbedder
 from pipeline.retrieval.keywords import TantivyKeywords
-from pipeline.retrieval.protocols import Embedder, KeywordIndex, VectorIndex
+from pipeline.retrieval.protocols import KeywordIndex, VectorIndex
 from pipeline.retrieval.retriever import Retriever
 from pipeline.settings import PipelineSettings
 from pipeline.types import SHARED, Document, Passage
@@ -43,7 +43,7 @@ class Core:
     engine: AsyncEngine
     store: SqlStore
     catalog: Catalog
-    embedder: Embedder
+    embedder: SentenceTransformerEmbedder
     vectors: VectorIndex
     keywords: KeywordIndex
     retriever: Retriever
@@ -85,6 +85,7 @@ def answering_options(settings: PipelineSettings) -> AnsweringOptions:
         draft_tokens=settings.draft_tokens,
         answer_tokens=settings.answer_tokens,
         context_tokens=settings.context_tokens,
+        small_model=settings.model_url is None,
     )
 
 

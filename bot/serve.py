@@ -26,6 +26,8 @@ from bot.teams import TeamsAdapter
 from bot.web import WebAdapter, WebDelivery
 from bot.work import AnswerWork
 from pipeline.errors import PipelineError
+from pipeline.llm import BASE
+from pipeline.llm.tgi import check_adapter
 
 log = structlog.get_logger(__name__)
 
@@ -100,7 +102,11 @@ async def serve(core: Core, *, ready: Callable[[str, str], None], stop: asyncio.
         await control.setup()
         stack.push_async_callback(control.cleanup)
         await open_socket(control, core.settings.data_dir)
+        # Loading the embedder takes seconds: while nobody waits, rather than during the first question.
+        await core.embedder.warm()
         ready(webhook_url, console_url)
+        adapters_checked = asyncio.create_task(_check_adapters(core))
+        stack.callback(adapters_checked.cancel)
         await stop.wait()
         log.info("stopping")
 
@@ -112,6 +118,22 @@ def _chat_adapters(core: Core, conversation: Conversation) -> list[Adapter]:
     if core.bot.teams_enabled:
         adapters.append(TeamsAdapter(conversation, core.bot))
     return adapters
+
+
+async def _check_adapters(core: Core) -> None:
+    """Warn about adapters that the server does not have: TGI then answers with the base model and says nothing."""
+    for name in sorted({core.settings.draft_model, core.settings.answer_model} - {BASE}):
+        try:
+            served = await check_adapter(core.models, name)
+        except PipelineError as error:
+            log.warning("adapter_not_checked", adapter=name, error=str(error))
+            continue
+        if not served:
+            log.warning(
+                "adapter_not_served",
+                adapter=name,
+                advice="The server answers like its base model: start it with the adapter.",
+            )
 
 
 def _stop_on_signals() -> asyncio.Event:

@@ -22,6 +22,7 @@ from pipeline import prompts
 from pipeline.citations import CitationStream, attribute, citations
 from pipeline.errors import ModelError
 from pipeline.llm import ChatModel, Message, complete
+from pipeline.repetition import LoopGuard
 from pipeline.types import (
     Answer,
     AnswerEvent,
@@ -59,6 +60,8 @@ class AnsweringOptions:
     draft_tokens: int = 96
     answer_tokens: int = 400
     context_tokens: int = 4096
+    small_model: bool = False
+    """Use the short instructions that a model of a few hundred million parameters can follow."""
 
 
 CHARS_PER_TOKEN = 3
@@ -133,7 +136,10 @@ class AnsweringPipeline:
         began = self._clock()
         try:
             text = await complete(
-                self._drafter, prompts.draft_messages(run.question), max_tokens=self._options.draft_tokens
+                self._drafter,
+                prompts.draft_messages(run.question),
+                max_tokens=self._options.draft_tokens,
+                stop=prompts.STOP,
             )
         except ModelError as error:
             log.warning("draft_failed", error=str(error), model=self._drafter.name)
@@ -160,8 +166,8 @@ class AnsweringPipeline:
         messages = self._messages(run, hits)
         stream = CitationStream(len(hits))
         refusal = _Refusal()
-        text = ""
-        pieces = self._answerer.stream(messages, max_tokens=self._options.answer_tokens)
+        guard = LoopGuard()
+        pieces = self._answerer.stream(messages, max_tokens=self._options.answer_tokens, stop=prompts.STOP)
         async with aclosing(pieces):
             async for piece in pieces:
                 shown = stream.feed(refusal.feed(piece))
@@ -169,30 +175,36 @@ class AnsweringPipeline:
                     break
                 if shown:
                     run.first_text()
-                    text += shown
                     yield TextDelta(shown)
+                if guard.feed(shown):
+                    log.info("repetition_cut", model=self._answerer.name)
+                    break
         run.asked(self._answerer)
         rest = "" if refusal.refused else stream.feed(refusal.close()) + stream.close()
-        if rest:
+        if rest and not guard.looped:
             run.first_text()
-            text += rest
+            guard.feed(rest)
             yield TextDelta(rest)
-        if refusal.refused or not text.strip():
+        text = guard.text.strip()
+        if refusal.refused or not text:
             yield AnswerReady(run.abstention(draft, hits))
             return
-        yield AnswerReady(self._finished(run, text.strip(), stream.cited, draft, hits))
+        yield AnswerReady(self._finished(run, text, stream.cited, draft, hits))
 
     def _messages(self, run: _Run, hits: Sequence[Hit]) -> list[Message]:
         if run.mode is Mode.FINETUNED:
             return prompts.memory_messages(run.question)
-        return prompts.answer_messages(run.question, [hit.passage for hit in hits])
+        return prompts.answer_messages(
+            run.question, [hit.passage for hit in hits], small_model=self._options.small_model
+        )
 
     def _finished(
         self, run: _Run, text: str, cited: tuple[int, ...], draft: Draft | None, hits: tuple[Hit, ...]
     ) -> Answer:
+        """Cite for a model that did not, and list only what the text still cites."""
         if hits and not cited:
             text, cited = attribute(text, hits)
-        return run.answer(text, citations(cited, hits), draft, hits)
+        return run.answer(text, tuple(c for c in citations(cited, hits) if f"[{c.number}]" in text), draft, hits)
 
     def _fit_question(self, question: str) -> str:
         """At most a quarter of the model's window; the bot has told the person where it cut a longer one."""
