@@ -45,9 +45,9 @@ def free_port() -> int:
 
 
 @contextmanager
-def chroma_server(folder: Path) -> Iterator[str]:
+def chroma_server(folder: Path, *, port: int | None = None) -> Iterator[str]:
     """The URL of a Chroma server that ends with the block."""
-    port = free_port()
+    port = port or free_port()
     program = str(Path(sys.executable).parent / "chroma")
     command = [program, "run", "--path", str(folder), "--host", "127.0.0.1", "--port", str(port)]
     with (folder / "server.log").open("wb") as output:

@@ -1,0 +1,72 @@
+"""Fusion of ranked lists."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipeline.retrieval.fusion import Candidate, Ranking, draft_trust, fuse, merge, support_by_page
+from pipeline.retrieval.protocols import Match
+from pipeline.retrieval.weights import Weights
+
+
+def ranking(query: str, *ids: str, weight: float = 1.0) -> Ranking:
+    return Ranking(query, weight, [Match(passage_id, 1.0 - place / 10) for place, passage_id in enumerate(ids)])
+
+
+def test_a_passage_in_two_lists_beats_the_first_of_one() -> None:
+    fused = fuse([ranking("dense", "a", "b"), ranking("keyword", "c", "b")], smoothing=60)
+    assert fused[0].passage_id == "b"
+    assert fused[0].score == pytest.approx(2 / 62)
+
+
+def test_each_candidate_says_which_lists_found_it_where_and_with_what_weight() -> None:
+    fused = fuse([ranking("dense", "a", "b"), ranking("keyword", "b", weight=0.5)], smoothing=60)
+    assert [
+        (by.query, by.rank, by.score, by.weight) for by in next(c for c in fused if c.passage_id == "b").found_by
+    ] == [
+        ("dense", 2, 0.9, 1.0),
+        ("keyword", 1, 1.0, 0.5),
+    ]
+
+
+def test_weights_decide_between_lists() -> None:
+    lists = [ranking("dense", "a", weight=1.0), ranking("keyword", "b", weight=1.5)]
+    assert [candidate.passage_id for candidate in fuse(lists, 60)] == ["b", "a"]
+
+
+def test_a_list_without_weight_finds_nothing() -> None:
+    assert fuse([ranking("dense", "a", weight=0)], 60) == []
+
+
+def test_equal_scores_keep_the_order_of_the_lists() -> None:
+    fused = fuse([ranking("dense", "a"), ranking("keyword", "b")], 60)
+    assert [candidate.passage_id for candidate in fused] == ["a", "b"]
+
+
+def test_passages_of_a_page_with_several_hits_move_up() -> None:
+    candidates = [Candidate("alone", 1.0, ()), Candidate("first", 0.9, ()), Candidate("second", 0.7, ())]
+    pages = {"alone": "x", "first": "y", "second": "y"}
+    supported = support_by_page(candidates, pages, share=0.3, passages=3)
+    assert [candidate.passage_id for candidate in supported] == ["first", "alone", "second"]
+    assert supported[0].score == pytest.approx(0.9 + 0.3 * 1.6)
+
+
+def test_a_long_page_is_supported_by_its_best_passages_only() -> None:
+    candidates = [Candidate(str(i), 1.0, ()) for i in range(10)]
+    supported = support_by_page(candidates, dict.fromkeys(map(str, range(10)), "page"), share=0.5, passages=2)
+    assert {candidate.score for candidate in supported} == {2.0}
+
+
+@pytest.mark.parametrize(("similarity", "trust"), [(-1, 0), (0.35, 0), (0.45, 0.5), (0.55, 1), (1, 1)])
+def test_a_draft_is_trusted_by_its_similarity_to_the_question(similarity: float, trust: float) -> None:
+    assert draft_trust(similarity, Weights(distrust=0.35, trust=0.55)) == pytest.approx(trust)
+
+
+def test_a_gate_without_a_ramp_opens_at_once() -> None:
+    gate = Weights(distrust=0.5, trust=0.5)
+    assert [draft_trust(similarity, gate) for similarity in (0.5, 0.51)] == [0.0, 1.0]
+
+
+def test_lists_of_several_tenants_merge_by_similarity() -> None:
+    merged = merge([[Match("a", 0.9), Match("b", 0.1)], [Match("c", 0.5)]], 2)
+    assert [match.passage_id for match in merged] == ["a", "c"]
