@@ -9,7 +9,9 @@ from pipeline.types import Hit, Passage
 
 
 def hit(text: str, number: int = 1) -> Hit:
-    passage = Passage(f"p{number}", "doc", "shared", f"page-{number}.md", f"Page {number}", (f"Page {number}",), text, 0)
+    passage = Passage(
+        f"p{number}", "doc", "shared", f"page-{number}.md", f"Page {number}", (f"Page {number}",), text, 0
+    )
     return Hit(passage, 1.0, (), 0.9)
 
 
