@@ -61,7 +61,7 @@ def typing() -> Activity:
 
 def opening() -> Activity:
     """The message that becomes the answer."""
-    return _message(f"_{OPENING}_")
+    return _rateable(_message(f"_{OPENING}_"))
 
 
 def status(progress: Progress) -> Activity:
@@ -73,12 +73,12 @@ def status(progress: Progress) -> Activity:
             line = f"Reading {len(hits)} passage{'' if len(hits) == 1 else 's'}…" if hits else "Found no passage…"
         case _:
             line = STAGES[progress.stage]
-    return _message(f"_{line}_")
+    return _rateable(_message(f"_{line}_"))
 
 
 def unfinished(text: str) -> Activity:
     """The answer so far; what does not fit in one message has to wait for the end."""
-    return _message(split(teams_markdown(text), MAX_TEXT_BYTES)[0] + "\n\n_…_")
+    return _rateable(_message(split(teams_markdown(text), MAX_TEXT_BYTES)[0] + "\n\n_…_"))
 
 
 def answer(reply: Reply) -> list[Activity]:
@@ -94,7 +94,7 @@ def answer(reply: Reply) -> list[Activity]:
     for message in messages:
         cited = [c for c in shown if f"[{c.number}]" in message.text]
         message.entities = [MessageEntity([_claim(citation, reply.answer) for citation in cited])]
-    messages[0].channel_data = {"feedbackLoop": {"type": "default"}}
+    _rateable(messages[0])
     return messages
 
 
@@ -108,6 +108,15 @@ def welcome() -> Activity:
 
 def _message(text: str) -> Activity:
     return Activity(type=ActivityTypes.message, text=text, text_format="markdown")
+
+
+def _rateable(message: Activity) -> Activity:
+    """With feedback buttons: from the beginning, since an update alone need not bring them (the Playground's does not).
+
+    Until there is an answer, a click rates nothing.
+    """
+    message.channel_data = {"feedbackLoop": {"type": "default"}}
+    return message
 
 
 def _claim(citation: Citation, made: Answer) -> dict[str, Any]:

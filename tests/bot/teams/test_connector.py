@@ -240,8 +240,8 @@ async def test_unsigned_mode_sends_no_token() -> None:
 
 def test_wire_text_is_the_text() -> None:
     """msrest serialises what we render, with nothing added but nulls left out."""
-    assert rendering.opening().serialize() == {
+    assert rendering.welcome().serialize() == {
         "type": "message",
-        "text": "_Looking into it…_",
+        "text": rendering.WELCOME,
         "textFormat": "markdown",
     }

@@ -175,16 +175,16 @@ def test_a_split_answer_is_rated_on_its_first_message_and_cites_where_it_says() 
     ],
 )
 def test_status_lines_say_what_is_going_on(progress: Any, line: str) -> None:
-    """In plain words, never the draft itself."""
+    """In plain words, never the draft itself; with the buttons, which an update alone may not bring."""
+    assert wire(rendering.status(progress))["channelData"] == {"feedbackLoop": {"type": "default"}}
     assert wire(rendering.status(progress))["text"] == line
 
 
 def test_an_unfinished_answer_shows_that_more_is_to_come_and_fits_one_message() -> None:
-    """Neither label nor buttons yet."""
+    """No label yet."""
     message = wire(rendering.unfinished("It is ```\ncode"))
     assert message["text"].endswith("_…_")
     assert "entities" not in message
-    assert "channelData" not in message
     assert len(wire(rendering.unfinished("x" * 99_000))["text"]) < 25_000
 
 
