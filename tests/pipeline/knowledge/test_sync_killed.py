@@ -161,6 +161,33 @@ async def test_killed_at_any_step_readers_see_all_or_nothing_and_the_next_sync_c
     assert seen_after > 3
 
 
+async def test_killed_while_it_cleans_up_nothing_needs_to_be_embedded_again_and_old_text_can_come_back(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "count").mkdir()
+    total = await steps_of(tmp_path / "count", with_old_documents)
+    cleaning = 0
+    for step in range(total // 2, total):
+        folder = tmp_path / str(step)
+        folder.mkdir()
+        async with fused_world(folder) as (world, fuse):
+            await with_old_documents(world)
+            fuse.steps_left = step
+            with suppress(Killed):
+                await world.sync()
+            fuse.steps_left = None
+            if await world.texts(QUESTION) != NEW:
+                continue
+            cleaning += 1
+            if step % 2:
+                assert (await world.sync()).embedded == 0
+            put(world, BEFORE)
+            await world.sync()
+            assert await world.texts(QUESTION) == OLD
+            await world.assert_tidy()
+    assert cleaning > 3
+
+
 async def test_killed_twice_in_a_row_is_no_worse(tmp_path: Path) -> None:
     (tmp_path / "count").mkdir()
     total = await steps_of(tmp_path / "count", with_old_documents)
