@@ -239,8 +239,9 @@ async def _command(
     except DataDirectoryBusy:
         if not (settings.data_dir / SOCKET_FILE).exists():
             raise
-    async for event in call(settings.data_dir, name, params):
-        yield event
+    async with aclosing(call(settings.data_dir, name, params)) as events:
+        async for event in events:
+            yield event
 
 
 def _settings() -> tuple[BotSettings, PipelineSettings]:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 import structlog
 from structlog.types import EventDict, Processor, WrappedLogger
 
-BLANK = "•••"
+BLANK = "[secret]"
 
 _TOKENS = re.compile(
     r"xox[abeoprs]-[\w-]+|xapp-[\w-]+|(?i:bearer)\s+[\w.~+/-]{8,}=*|://[^/\s:@]+:[^/\s@]+@|eyJ[\w-]{10,}\.[\w-]+\.[\w-]*"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from typing import Any
 
 from rich.console import Console
@@ -30,17 +31,18 @@ async def show_answer(events: Events, *, as_json: bool) -> None:
     """Stream the answer's text, then its sources; or print one JSON object."""
     answer: dict[str, Any] = {}
     streamed = ""
-    async for event in _checked(events):
-        if event["event"] == "answer":
-            answer = event["answer"]
-        elif as_json:
-            continue
-        elif event["event"] == "stage":
-            err.print(f"[dim]{STAGES[event['stage']]}[/]")
-        elif event["event"] == "text":
-            streamed += event["text"]
-            sys.stdout.write(event["text"])
-            sys.stdout.flush()
+    async with aclosing(_checked(events)) as checked:
+        async for event in checked:
+            if event["event"] == "answer":
+                answer = event["answer"]
+            elif as_json:
+                continue
+            elif event["event"] == "stage":
+                err.print(f"[dim]{STAGES[event['stage']]}[/]")
+            elif event["event"] == "text":
+                streamed += event["text"]
+                sys.stdout.write(event["text"])
+                sys.stdout.flush()
     if as_json:
         print(json.dumps(answer, ensure_ascii=False, indent=2))
         return
@@ -64,9 +66,10 @@ def _took(answer: Mapping[str, Any]) -> str:
 async def show_hits(events: Events, *, as_json: bool) -> None:
     """A table of passages with the lists that found each; or JSON."""
     hits: list[dict[str, Any]] = []
-    async for event in _checked(events):
-        if event["event"] == "hits":
-            hits = event["hits"]
+    async with aclosing(_checked(events)) as checked:
+        async for event in checked:
+            if event["event"] == "hits":
+                hits = event["hits"]
     if as_json:
         print(json.dumps({"hits": hits}, ensure_ascii=False, indent=2))
         return
@@ -92,19 +95,22 @@ async def show_sync(events: Events, *, as_json: bool) -> None:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=err, transient=True, disable=as_json) as progress:
         task = progress.add_task("Reading", total=None)
-        async for event in _checked(events):
-            if event["event"] == "progress":
-                progress.update(
-                    task, description=event["location"][-40:], completed=event["done"], total=event["total"]
-                )
-            elif event["event"] == "report":
-                failed |= bool(event["failed"])
-                if as_json:
-                    print(
-                        json.dumps({key: value for key, value in event.items() if key != "event"}, ensure_ascii=False)
+        async with aclosing(_checked(events)) as checked:
+            async for event in checked:
+                if event["event"] == "progress":
+                    progress.update(
+                        task, description=event["location"][-40:], completed=event["done"], total=event["total"]
                     )
-                else:
-                    progress.console.print(_report(event))
+                elif event["event"] == "report":
+                    failed |= bool(event["failed"])
+                    if as_json:
+                        print(
+                            json.dumps(
+                                {key: value for key, value in event.items() if key != "event"}, ensure_ascii=False
+                            )
+                        )
+                    else:
+                        progress.console.print(_report(event))
     if failed:
         raise SystemExit(1)
 
@@ -117,8 +123,9 @@ def _report(event: Mapping[str, Any]) -> str:
 
 
 async def _checked(events: Events) -> Events:
-    """The events, with the error event raised."""
-    async for event in events:
-        if event["event"] == "error":
-            raise BotError(event["message"])
-        yield event
+    """The events, with the error event raised; closed in order then, not whenever the garbage collector comes."""
+    async with aclosing(events):
+        async for event in events:
+            if event["event"] == "error":
+                raise BotError(event["message"])
+            yield event
