@@ -49,8 +49,9 @@ def mrkdwn(blocks: Sequence[Block]) -> str:
 
 
 def separator(before: Block, after: Block) -> str:
-    """Items of a list stand line by line, everything else a line apart."""
-    return "\n" if before.kind is Kind.ITEM and after.kind is Kind.ITEM else "\n\n"
+    """Items of a list stand line by line, a heading right above what it belongs to, everything else a line apart."""
+    close = before.kind is Kind.HEADING or (before.kind is Kind.ITEM and after.kind is Kind.ITEM)
+    return "\n" if close else "\n\n"
 
 
 def block_mrkdwn(block: Block) -> str:
