@@ -18,8 +18,11 @@ class PostgresMissing(Exception):
 
 
 @contextmanager
-def run_postgres(folder: Path) -> Iterator[str]:
-    """Yield `postgresql://…` of a new, empty server that keeps its data in `folder`. Raises `PostgresMissing`."""
+def run_postgres(folder: Path, *, durable: bool = False) -> Iterator[str]:
+    """Yield `postgresql://…` of a new, empty server. Raises `PostgresMissing`.
+
+    `durable`: commits reach the disk, as in production; otherwise the server is faster than any real one.
+    """
     binaries = _binaries()
     data = Path("/tmp") / f"promptai-postgres-{os.getpid()}-{folder.name}"
     prefix, user = _unprivileged()
@@ -30,7 +33,8 @@ def run_postgres(folder: Path) -> Iterator[str]:
         initdb = [*prefix, str(binaries / "initdb"), "-D", str(data), "-U", "promptai", "-A", "trust", "--no-sync"]
         subprocess.run(initdb, check=True, stdout=subprocess.DEVNULL, cwd="/")
         port = _free_port()
-        options = {"port": port, "listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsync": "off"}
+        fsync = "on" if durable else "off"
+        options = {"port": port, "listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsync": fsync}
         server = subprocess.Popen(
             [*prefix, str(binaries / "postgres"), "-D", str(data)]
             + [part for key, value in options.items() for part in ("-c", f"{key}={value}")],

@@ -1,0 +1,1 @@
+"""What it costs and how well it answers, as printed tables."""
