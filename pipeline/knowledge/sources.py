@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import fnmatch
 import os
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from functools import partial
+from pathlib import Path
 from typing import Protocol
 
 from pipeline.errors import DocumentUnreadable, SourceNotFound
@@ -70,64 +72,69 @@ class DirectorySource:
         if self._path.is_file():
             if self._path.suffix.lower() not in READABLE:
                 raise SourceNotFound(f"{self._path} is not a kind of file that can be read ({_endings()}).")
-            return [self._file(self._path, self._path.parent)]
+            return [self._file(str(self._path), self._path.name)]
         if not self._path.is_dir():
             raise SourceNotFound(f"{self._path} does not exist. Check the path; nothing was changed.")
-        found = (self._file(path, self._path) for path in self._walk())
-        return sorted(found, key=lambda file: file.location)
+        return sorted((self._file(path, relative) for path, relative in self._walk()), key=lambda file: file.location)
 
-    def _walk(self) -> Iterator[Path]:
-        """Regular files of a readable kind inside the folder, links followed, each real folder visited once."""
-        root = self._path.resolve()
-        visited: set[Path] = set()
-        for folder, folders, names in os.walk(self._path, followlinks=True, onerror=_refuse):
-            real = Path(folder).resolve()
-            if real in visited or not real.is_relative_to(root):
-                folders.clear()
+    def _walk(self) -> Iterator[tuple[str, str]]:
+        """Path and relative path of readable files; links are followed inside the folder, each real folder once."""
+        root = os.path.realpath(self._path)
+        folders, links, visited = deque([(root, "")]), deque[tuple[str, str]](), set[str]()
+        while folders or links:
+            # links last: a folder's own name is its documents' location, not that of a link to it
+            folder, prefix = folders.popleft() if folders else links.popleft()
+            if folder in visited:
                 continue
-            visited.add(real)
-            folders[:] = sorted(name for name in folders if not name.startswith("."))
-            for name in sorted(names):
-                path = Path(folder, name)
-                relative = path.relative_to(self._path).as_posix()
-                if self._wanted(relative) and path.resolve().is_relative_to(root) and path.is_file():
-                    yield path
+            visited.add(folder)
+            for entry in _entries(folder):
+                real = os.path.realpath(entry.path) if entry.is_symlink() else entry.path
+                if entry.name.startswith(".") or not _within(real, root):
+                    continue
+                if os.path.isdir(real) if entry.is_symlink() else entry.is_dir():
+                    (links if entry.is_symlink() else folders).append((real, f"{prefix}{entry.name}/"))
+                elif self._wanted(prefix + entry.name) and os.path.isfile(real):
+                    yield real, prefix + entry.name
 
     def _wanted(self, relative: str) -> bool:
-        path = PurePosixPath(relative)
         return (
-            path.suffix.lower() in READABLE
-            and not path.name.startswith(".")
-            and any(fnmatch.fnmatch(relative, pattern) for pattern in self._include)
-            and not any(fnmatch.fnmatch(relative, pattern) for pattern in self._exclude)
+            os.path.splitext(relative)[1].lower() in READABLE
+            and any(fnmatch.fnmatchcase(relative, pattern) for pattern in self._include)
+            and not any(fnmatch.fnmatchcase(relative, pattern) for pattern in self._exclude)
         )
 
-    def _file(self, path: Path, root: Path) -> SourceFile:
+    def _file(self, path: str, relative: str) -> SourceFile:
         # a file name may hold bytes that are no text, and then cannot be stored
-        relative = os.fsencode(path.relative_to(root).as_posix()).decode("utf-8", "replace")
+        relative = os.fsencode(relative).decode("utf-8", "replace")
         location = f"{self._base_url}/{relative}" if self._base_url else relative
-        return SourceFile(location, relative, lambda: _read(path, self._max_bytes))
+        return SourceFile(location, relative, partial(_read, path, self._max_bytes))
 
 
-def _read(path: Path, max_bytes: int) -> bytes:
+def _read(path: str, max_bytes: int) -> bytes:
     """The whole file; refused if it is too large, or keeps changing while it is read."""
     for _attempt in range(3):
-        with path.open("rb") as stream:
+        with open(path, "rb", buffering=0) as stream:
             before = os.fstat(stream.fileno())
             if before.st_size > max_bytes:
                 raise too_large(before.st_size, max_bytes)
-            data = stream.read(max_bytes + 1)
+            data = stream.read() or b""
             after = os.fstat(stream.fileno())
-        if len(data) > max_bytes:
-            raise too_large(len(data), max_bytes)
-        if (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns):
+        if (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns) and len(data) == after.st_size:
             return data
     raise DocumentUnreadable("it changes while it is read: sync again when it is complete")
 
 
-def _refuse(error: OSError) -> None:
-    # a folder that cannot be read must not look like a folder whose documents were deleted
-    raise SourceNotFound(f"{error.filename} cannot be read ({error.strerror}). Nothing was changed.") from error
+def _entries(folder: str) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except OSError as exc:
+        # a folder that cannot be read must not look like a folder whose documents were deleted
+        raise SourceNotFound(f"{folder} cannot be read ({exc.strerror}). Nothing was changed.") from exc
+
+
+def _within(path: str, root: str) -> bool:
+    return os.path.commonpath((path, root)) == root
 
 
 def _endings() -> str:
