@@ -18,7 +18,7 @@ from bot.messages import Apology, Question, Reply
 from bot.slack.api import SlackApi, SlackRefused, SlackUnavailable
 from bot.slack.rendering import Look, SlackMessage, live_text, placeholder, render_apology, render_reply
 from bot.slack.updates import MESSAGE_INTERVAL, UPDATES_PER_MINUTE, LiveUpdates
-from pipeline.types import StageStarted
+from pipeline.types import Stage, StageStarted
 
 log = structlog.get_logger(__name__)
 
@@ -63,8 +63,8 @@ class SlackDelivery:
         return await self._post(question, SlackMessage((Look(placeholder()),)), part=0, look_first=recovering)
 
     async def status(self, opened: Opened, progress: Progress) -> None:
-        """Name the stage in the placeholder."""
-        if isinstance(progress, StageStarted):
+        """Name the stage in the placeholder, which begins with the first one: every update counts at Slack."""
+        if isinstance(progress, StageStarted) and progress.stage is not Stage.DRAFTING:
             self._updates.offer(opened, partial(placeholder, progress.stage), is_answer=False)
 
     async def append(self, opened: Opened, text: str) -> None:

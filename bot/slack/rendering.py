@@ -76,7 +76,7 @@ def render_reply(reply: Reply, reply_id: str) -> list[SlackMessage]:
     blocks = _notice(reply.notice) + _body(answer.text) + _sources(answer.citations)
     parts = split(blocks, PART_CHARS)
     # A help line of ours is no answer: nothing of it is generated, and nobody needs to rate it.
-    generated = not answer.abstained or bool(answer.models or answer.hits)
+    generated = not answer.abstained or bool(answer.models or answer.hits or answer.draft)
     messages = [_message(part) for part in parts[:-1]]
     if not generated:
         return [*messages, _message(parts[-1])]

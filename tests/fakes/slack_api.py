@@ -92,6 +92,8 @@ class FakeSlack:
     acknowledged: list[str] = field(default_factory=list)
     """Envelope ids that the bot has acknowledged over its socket."""
 
+    _index: dict[tuple[str, str], Json] = field(default_factory=dict)
+    """(channel, ts) -> message."""
     _failures: dict[str, deque[Failure | None]] = field(default_factory=lambda: defaultdict(deque))
     _gates: dict[str, asyncio.Event] = field(default_factory=dict)
     _sockets: set[web.WebSocketResponse] = field(default_factory=set)
@@ -143,16 +145,16 @@ class FakeSlack:
         message = {"type": "message", "user": user, "text": text, "ts": self._next_ts()}
         if thread:
             message["thread_ts"] = thread
-        self.channels[channel].append(message)
+        self._add(channel, message)
         return message
 
     def delete(self, channel: str, ts: str) -> None:
         """Somebody deletes a message."""
-        self.channels[channel] = [m for m in self.channels[channel] if m["ts"] != ts]
+        self.channels[channel].remove(self._index.pop((channel, ts)))
 
     def message(self, channel: str, ts: str) -> Json:
         """The message as it stands."""
-        return next(m for m in self.channels[channel] if m["ts"] == ts)
+        return self._index[channel, ts]
 
     def replies(self, channel: str, thread: str) -> list[Json]:
         """The bot's messages in a thread."""
@@ -242,14 +244,14 @@ class FakeSlack:
             "ts": self._next_ts(),
             **{key: arguments[key] for key in ("text", "blocks", "thread_ts", "metadata") if key in arguments},
         }
-        self.channels[channel].append(message)
+        self._add(channel, message)
         return {"ok": True, "channel": channel, "ts": message["ts"], "message": message}
 
     def _update(self, arguments: Json) -> Json:
         if error := self._content_error(arguments, limit=4_000):
             return _error(error)
         channel, ts = arguments["channel"], arguments.get("ts")
-        message = next((m for m in self.channels[channel] if m["ts"] == ts), None)
+        message = self._index.get((channel, str(ts)))
         if message is None:
             return _error("message_not_found")
         if message["user"] != BOT_USER:
@@ -289,6 +291,10 @@ class FakeSlack:
         if len(json.dumps(blocks)) > 13_000 and sum(_visible(block) for block in blocks) > 11_000:
             return "msg_blocks_too_long"
         return None
+
+    def _add(self, channel: str, message: Json) -> None:
+        self.channels[channel].append(message)
+        self._index[channel, message["ts"]] = message
 
     def _next_ts(self) -> str:
         self._clock += 100

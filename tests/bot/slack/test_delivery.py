@@ -147,6 +147,14 @@ async def test_statuses_and_text_are_shown_and_the_answer_replaces_them(case: Ca
     assert len(case.replies) == 1
 
 
+async def test_the_first_stage_is_not_worth_an_update(case: Case) -> None:
+    opened = await case.open()
+    assert "Thinking" in case.replies[0]
+    await case.delivery.status(opened, StageStarted(Stage.DRAFTING))
+    await case.delivery.finish(opened, REPLY)
+    assert len(case.slack.called("chat.update")) == 1
+
+
 async def test_an_update_on_its_way_cannot_overwrite_the_answer(case: Case) -> None:
     opened = await case.open()
     gate = case.slack.hold("chat.update")
