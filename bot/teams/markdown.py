@@ -62,7 +62,7 @@ def teams_markdown(text: str) -> str:
         lines += _code_block(info, code)
     if table:
         lines += _code_block("", table)
-    return "\n".join(lines)
+    return "\n".join(lines).strip("\n")
 
 
 def _begins_table(lines: list[str], number: int) -> bool:
@@ -80,7 +80,7 @@ def _code_block(info: str, code: list[str]) -> list[str]:
 def _line(line: str) -> str:
     if _HEADING.match(line):
         title = line.strip().strip("#").strip().replace("**", "")
-        return f"**{_prose(title)}**" if title else ""
+        return f"\n**{_prose(title)}**\n" if title else ""  # a paragraph of its own
     if _RULE.match(line):
         return ""
     quote = _QUOTE.match(line)

@@ -20,6 +20,7 @@ ZWSP = "\u200b"
         ("It is ten [1], or so [2].", "It is ten [1], or so [2]."),
         ("# Title", "**Title**"),
         ("### A **bold** title ##", "**A bold title**"),
+        ("text\n## Title\nmore", "text\n\n**Title**\n\nmore"),
         ("#", "#"),
         ("#hashtag", "#hashtag"),
         ("Title\n=====\ntext", "Title\n\ntext"),

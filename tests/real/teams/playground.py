@@ -21,9 +21,11 @@ from typing import Any
 
 import aiohttp
 
+from tests.real.teams.npm import CACHES, npm_install
+
 PACKAGE = "@microsoft/m365agentsplayground@0.2.28"
 HERE = Path(__file__).parent
-CACHE = HERE.parents[2] / ".cache" / "real" / "teams-playground"
+CACHE = CACHES / "teams-playground"
 CLI = CACHE / "node_modules" / "@microsoft" / "m365agentsplayground" / "cli.js"
 
 BOT = {"id": "28:promptai", "name": "promptai"}
@@ -32,23 +34,9 @@ BOB = {"id": "user-bob", "aadObjectId": "00000000-0000-0000-0000-0000000000021"}
 PERSONAL, GROUP, CHANNEL = "personal-chat", "group-chat", "channel-news"
 
 
-class PlaygroundMissing(Exception):
-    """It cannot be installed here; the message says why and what to do."""
-
-
 def install() -> None:
-    """Install it unless it is there. Raises `PlaygroundMissing`."""
-    if shutil.which("node") is None or shutil.which("npm") is None:
-        raise PlaygroundMissing("node and npm are not installed (node 20 or newer): Teams is not driven for real.")
-    if CLI.exists():
-        return
-    CACHE.mkdir(parents=True, exist_ok=True)
-    command = ["npm", "install", "--silent", "--no-fund", "--no-audit", "--prefix", str(CACHE), PACKAGE]
-    try:
-        subprocess.run(command, check=True, capture_output=True, text=True, timeout=300)
-    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as exc:
-        reason = (exc.stderr or "time-out") if isinstance(exc.stderr, str | None) else "time-out"
-        raise PlaygroundMissing(f"npm cannot install {PACKAGE}: {reason.strip()[-300:]}") from exc
+    """Install it unless it is there. Raises `NpmMissing`."""
+    npm_install(PACKAGE, CACHE, CLI)
 
 
 def free_port() -> int:
@@ -164,7 +152,7 @@ class Playground:
 
 @asynccontextmanager
 async def running_playground(endpoint: str, workdir: Path) -> AsyncIterator[Playground]:
-    """Start it for the bot at `endpoint`. Raises `PlaygroundMissing`."""
+    """Start it for the bot at `endpoint`. Raises `NpmMissing`."""
     await asyncio.to_thread(install)
     shutil.copy(HERE / "m365agentsplayground.yml", workdir / ".m365agentsplayground.yml")
     port = free_port()

@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 
 from tests.fakes.model_server import ModelServerFake, Status, Stream
+from tests.real.teams.npm import NpmMissing
 from tests.real.teams.playground import (
     ADA,
     BOB,
@@ -18,7 +19,6 @@ from tests.real.teams.playground import (
     GROUP,
     PERSONAL,
     Playground,
-    PlaygroundMissing,
     install,
     running_playground,
 )
@@ -64,7 +64,7 @@ class World:
 async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
     try:
         await asyncio.to_thread(install)
-    except PlaygroundMissing as missing:
+    except NpmMissing as missing:
         pytest.skip(str(missing))
     folder = tmp_path_factory.mktemp("teams")
     built: list[World] = []
