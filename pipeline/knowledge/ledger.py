@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.orm import InstrumentedAttribute
 
 from pipeline.knowledge.catalog import PASSAGE_COLUMNS, catalog_errors, parts, passage_from
-from pipeline.knowledge.tables import DocumentRow, PassageRow, SyncRow
+from pipeline.knowledge.tables import DocumentRow, PassageRow
 from pipeline.types import Document, Passage
 
 
@@ -181,24 +181,6 @@ class Ledger:
         """How many passages of the source are visible."""
         return await self._count(self._of(PassageRow), PassageRow.visible)
 
-    async def begin(self, sync: str, now: datetime) -> None:
-        """Note that a sync has begun; whichever still says `running` was killed."""
-        async with self._transaction() as connection:
-            await connection.execute(
-                update(SyncRow)
-                .where(self._of(SyncRow), SyncRow.state == "running")
-                .values(state="failed", error="interrupted", finished_at=now)
-            )
-            row = {"tenant": self._tenant, "id": sync, "source": self._source, "state": "running", "started_at": now}
-            await connection.execute(insert(SyncRow), [row])
-
-    async def finish(self, sync: str, **values: object) -> None:
-        """Note how a sync ended."""
-        async with self._transaction() as connection:
-            await connection.execute(
-                update(SyncRow).where(SyncRow.tenant == self._tenant, SyncRow.id == sync).values(**values)
-            )
-
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[AsyncConnection]:
         with catalog_errors():
@@ -223,7 +205,7 @@ class Ledger:
         async with self._transaction() as connection:
             return int((await connection.execute(select(func.count()).where(*where))).scalar_one())
 
-    def _of(self, table: type[DocumentRow | PassageRow | SyncRow]) -> ColumnElement[bool]:
+    def _of(self, table: type[DocumentRow | PassageRow]) -> ColumnElement[bool]:
         return and_(table.tenant == self._tenant, table.source == self._source)
 
 

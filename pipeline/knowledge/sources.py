@@ -15,6 +15,8 @@ from typing import Protocol
 from pipeline.errors import DocumentUnreadable, SourceNotFound
 from pipeline.knowledge.convert import MAX_BYTES, READABLE, too_large
 
+_LONGEST_NAME = 200
+
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
@@ -33,7 +35,7 @@ class Source(Protocol):
 
     @property
     def name(self) -> str:
-        """Part of each document's id: stable, unique for its tenant."""
+        """Part of each document's id: stable, unique for its tenant, at most 200 characters, no `:`."""
 
     def files(self) -> AsyncIterator[SourceFile]:
         """All documents there are now. Raises `SourceNotFound` rather than list some of them only."""
@@ -58,7 +60,7 @@ class DirectorySource:
     ) -> None:
         """`base_url`: where people open the pages; a document's location is then this URL and its path."""
         self._path = Path(os.path.abspath(path))
-        self.name = name or self._path.name or "files"
+        self.name = _clean(name or self._path.name) or "files"
         self._include = tuple(include)
         self._exclude = tuple(exclude)
         self._base_url = base_url.rstrip("/") if base_url else None
@@ -131,6 +133,11 @@ def _entries(folder: str) -> list[os.DirEntry[str]]:
     except OSError as exc:
         # a folder that cannot be read must not look like a folder whose documents were deleted
         raise SourceNotFound(f"{folder} cannot be read ({exc.strerror}). Nothing was changed.") from exc
+
+
+def _clean(name: str) -> str:
+    """A name that can be stored, without the `:` that ends a source's name in a document's id."""
+    return os.fsencode(name).decode("utf-8", "replace").replace(":", "-")[:_LONGEST_NAME]
 
 
 def _within(path: str, root: str) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-import uuid
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,16 +11,19 @@ from datetime import UTC, datetime
 
 import structlog
 
-from pipeline.errors import IndexUnavailable, PipelineError
+from pipeline.errors import IndexUnavailable
 from pipeline.knowledge.catalog import Catalog
 from pipeline.knowledge.convert import CONVERTER_VERSION, MAX_BYTES
 from pipeline.knowledge.indexing import Indexes
 from pipeline.knowledge.ledger import Ledger
 from pipeline.knowledge.passages import SPLITTER_VERSION, TARGET_TOKENS, Splitter
 from pipeline.knowledge.reading import Reader
+from pipeline.knowledge.runs import Runs, SyncReport
 from pipeline.knowledge.sources import Source
 from pipeline.knowledge.staging import Progress, Staging
 from pipeline.retrieval.protocols import Embedder, KeywordIndex, VectorIndex
+
+__all__ = ["SyncReport", "Syncer"]
 
 log = structlog.get_logger(__name__)
 
@@ -30,21 +32,13 @@ _REPAIRED = 256
 
 
 @dataclass(frozen=True, slots=True)
-class SyncReport:
-    """What a sync did. The first four counts are documents."""
+class _Order:
+    """What a caller of `sync` asks for."""
 
-    added: int
-    changed: int
-    removed: int
-    unchanged: int
-    """Same text as before; also when a new embedder made it necessary to embed it again."""
-    failed: tuple[tuple[str, str], ...]
-    """Location and reason of each document that could not be read; an older version of it stays."""
-    passages: int
-    """Visible in this source now."""
-    embedded: int
-    """Passages that had to be embedded."""
-    seconds: float
+    source: Source
+    tenant: str
+    progress: Progress | None
+    allow_empty: bool
 
 
 class Syncer:
@@ -79,59 +73,32 @@ class Syncer:
         Errors: `SourceNotFound` (also for a source that suddenly is empty, unless `allow_empty`), `IndexUnavailable`,
         `CatalogUnavailable`; readers then keep what they had.
         """
+        order = _Order(source, tenant, progress, allow_empty)
         async with self._locks[tenant]:
-            ledger = Ledger(self._catalog.engine, tenant, source.name)
-            run, started = uuid.uuid4().hex, time.monotonic()
-            await ledger.begin(run, self._now())
+            runs = Runs(self._catalog.engine, tenant, source.name, self._now)
+            run = await runs.begin()
             try:
-                report = await self._sync(run, ledger, source, tenant, progress, allow_empty, started)
+                report = await self._sync(run, order)
+                await runs.done(run, report)
             except BaseException as exc:
-                error = str(exc) if isinstance(exc, PipelineError) else type(exc).__name__
-                await self._note_failure(ledger, run, error)
+                await runs.failed(run, exc)
                 raise
-        log.info(
-            "source_synced",
-            source=source.name,
-            tenant=tenant,
-            added=report.added,
-            changed=report.changed,
-            removed=report.removed,
-            failed=len(report.failed),
-            seconds=round(report.seconds, 1),
-        )
         return report
 
-    async def _sync(
-        self,
-        run: str,
-        ledger: Ledger,
-        source: Source,
-        tenant: str,
-        progress: Progress | None,
-        allow_empty: bool,
-        started: float,
-    ) -> SyncReport:
+    async def _sync(self, run: str, order: _Order) -> SyncReport:
+        started = time.monotonic()
+        ledger = Ledger(self._catalog.engine, order.tenant, order.source.name)
         embedder = self._indexes.embedder
-        # The fingerprint and the tokenizer are read from the model's folder: off the event loop.
+        # Fingerprint and tokenizer are read from the model's folder: off the event loop.
         fingerprint = await asyncio.to_thread(lambda: embedder.fingerprint)
-        if await self._indexes.hold_fewer_than(tenant, await ledger.indexed(fingerprint)):
-            log.warning("index_lost_passages", tenant=tenant)
-            await ledger.distrust_indexes()
-        recipe = f"c{CONVERTER_VERSION}.s{SPLITTER_VERSION}.t{self._target_tokens}.{fingerprint}"
-        reader = Reader(
-            tenant,
-            source.name,
-            recipe,
-            Splitter(embedder, target_tokens=self._target_tokens),
-            await ledger.known(),
-            self._max_bytes,
-        )
+        await self._check_indexes(ledger, order.tenant, fingerprint)
+        reader = await self._reader(ledger, order, fingerprint)
         staging = Staging(run, ledger, self._indexes, reader, fingerprint, self._now())
-        await staging.stage(source, progress, allow_empty=allow_empty)
+        await staging.stage(order.source, order.progress, allow_empty=order.allow_empty)
         await ledger.switch(run, staging.removed, staging.moved, self._now())
-        repaired = await self._repair(ledger, tenant, fingerprint)
-        await self._collect(ledger, tenant)
-        report = SyncReport(
+        repaired = await self._repair(ledger, order.tenant, fingerprint)
+        await self._collect(ledger, order.tenant)
+        return SyncReport(
             added=staging.added,
             changed=staging.changed,
             removed=len(staging.removed),
@@ -141,19 +108,21 @@ class Syncer:
             embedded=staging.embedded + repaired,
             seconds=time.monotonic() - started,
         )
-        await ledger.finish(
-            run,
-            state="done",
-            finished_at=self._now(),
-            added=report.added,
-            changed=report.changed,
-            removed=report.removed,
-            unchanged=report.unchanged,
-            failed=[list(each) for each in report.failed],
-            passages=report.passages,
-            seconds=report.seconds,
+
+    async def _check_indexes(self, ledger: Ledger, tenant: str, fingerprint: str) -> None:
+        if await self._indexes.hold_fewer_than(tenant, await ledger.indexed(fingerprint)):
+            log.warning("index_lost_passages", tenant=tenant)
+            await ledger.distrust_indexes()
+
+    async def _reader(self, ledger: Ledger, order: _Order, fingerprint: str) -> Reader:
+        return Reader(
+            tenant=order.tenant,
+            source=order.source.name,
+            recipe=f"c{CONVERTER_VERSION}.s{SPLITTER_VERSION}.t{self._target_tokens}.{fingerprint}",
+            splitter=Splitter(self._indexes.embedder, target_tokens=self._target_tokens),
+            known=await ledger.known(),
+            max_bytes=self._max_bytes,
         )
-        return report
 
     async def _repair(self, ledger: Ledger, tenant: str, fingerprint: str) -> int:
         """Index visible passages that the indexes lack: after a loss, or of documents that a new embedder has not seen."""
@@ -174,9 +143,3 @@ class Syncer:
             await self._indexes.vectors.prune(tenant)
         except IndexUnavailable as exc:
             log.warning("garbage_left_in_index", tenant=tenant, error=str(exc))
-
-    async def _note_failure(self, ledger: Ledger, run: str, error: str) -> None:
-        try:
-            await ledger.finish(run, state="failed", finished_at=self._now(), error=error)
-        except PipelineError as exc:  # the first error matters more
-            log.warning("sync_failure_not_noted", error=str(exc))

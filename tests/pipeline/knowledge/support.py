@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import select, text
+from sqlalchemy import event, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from pipeline.knowledge import Catalog, DirectorySource, Syncer, SyncReport, knowledge_metadata
@@ -22,6 +22,8 @@ async def knowledge_engine(folder: Path, postgres: str | None = None) -> AsyncIt
     """An engine on a database with empty knowledge tables: a SQLite file in `folder`, or the server at `postgres`."""
     if postgres is None:
         engine = create_async_engine(f"sqlite+aiosqlite:///{folder}/knowledge.sqlite")
+        # nobody pulls the plug during a test: waiting for the disk would only slow it down
+        event.listen(engine.sync_engine, "connect", lambda connection, _: connection.execute("PRAGMA synchronous=OFF"))
     else:
         engine = create_async_engine(postgres.replace("postgresql://", "postgresql+asyncpg://", 1))
     async with engine.begin() as connection:

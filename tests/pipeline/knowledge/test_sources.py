@@ -111,3 +111,10 @@ async def test_a_name_that_is_no_text_can_be_listed_and_read(tmp_path: Path) -> 
     [found] = [file async for file in DirectorySource(tmp_path).files()]
     assert found.location == "caf\ufffd.md"
     assert found.load() == b"# Menu"
+
+
+def test_a_sources_name_can_be_part_of_a_documents_id(tmp_path: Path) -> None:
+    assert DirectorySource(tmp_path / "guides").name == "guides"
+    assert DirectorySource(tmp_path, name="v2:guides").name == "v2-guides"
+    assert DirectorySource(Path("/")).name == "files"
+    assert len(DirectorySource(tmp_path, name="x" * 500).name) == 200
