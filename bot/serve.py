@@ -83,10 +83,11 @@ async def serve(core: Core, *, ready: Callable[[str, str], None], stop: asyncio.
         deliveries.update({adapter.platform: adapter.delivery for adapter in adapters})
         for adapter in adapters:
             stack.push_async_callback(adapter.close)
-            await adapter.start()
-        # After the adapters: a recovered workflow needs its delivery; before the listeners: a question needs a workflow.
+        # Before anything can be asked, and closed before the deliveries that running answers still need.
         await workflows.launch()
         stack.push_async_callback(workflows.close)
+        for adapter in adapters:
+            await adapter.start()
         webhooks = web.Application(client_max_size=MAX_BODY)
         _add_health(webhooks, _checks(core, adapters))
         for adapter in chats:

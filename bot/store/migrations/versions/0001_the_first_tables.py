@@ -176,7 +176,6 @@ def upgrade() -> None:
         )
 
 
-
 def downgrade() -> None:
     with op.batch_alter_table("syncs", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_syncs_tenant_source_started_at"))
