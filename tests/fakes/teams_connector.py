@@ -45,8 +45,8 @@ class Call:
     """The id in the path, if there is one."""
     activity: dict[str, Any]
     authorization: str | None
-    at: float
-    """`time.monotonic()`."""
+    path: str
+    """As it came over the wire, quoted."""
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,7 @@ class FakeConnector:
             request.match_info.get("activity"),
             json.loads(body) if body else {},
             request.headers.get("Authorization"),
-            time.monotonic(),
+            request.raw_path,
         )
         self.calls.append(call)
         return call

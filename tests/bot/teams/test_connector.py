@@ -67,12 +67,14 @@ async def test_a_channel_thread_is_addressed_by_its_whole_id(sending: Sending) -
     service_url = json.loads(sending.reference)["serviceUrl"]
     await sending.client.post(conversation_reference(question | {"serviceUrl": service_url}), rendering.opening())
     assert list(sending.fake.conversations) == [question["conversation"]["id"]]
+    assert "/19%3Aabc%40thread.tacv2%3Bmessageid%3D17/" in sending.fake.calls[0].path, "quoted, as Microsoft's SDKs do"
 
 
 async def test_one_token_serves_many_messages_for_a_while(sending: Sending) -> None:
     """And is fetched again before it expires."""
     for _ in range(3):
         await sending.client.post(sending.reference, rendering.opening())
+        sending.now += 60
     assert sending.credentials.asked == 1
     sending.now += 600
     await sending.client.post(sending.reference, rendering.opening())
