@@ -73,7 +73,7 @@ def rows_of(questions: Sequence[Question]) -> list[Row]:
             rows.append(Row("follow-up, behind the question before", mine, behind_the_last))
         else:
             rows.append(Row(kind, mine, alone))
-    return [*rows, Row("all, alone", list(questions), alone)]
+    return [*rows, Row("all of them, alone", [question for question in questions if question["gold_pages"]], alone)]
 
 
 @asynccontextmanager
