@@ -55,10 +55,10 @@ def serve() -> None:
     on PROMPTAI_CONSOLE_HOST:PROMPTAI_CONSOLE_PORT. Ctrl-C stops it; questions that are being answered then go on after
     the next start.
     """
-    from bot import startup  # noqa: PLC0415 - the other commands start faster without it
-
     bot, settings = _settings()
     configure_logs(bot.log_level, secrets_of(bot, settings))
+    from bot import startup  # noqa: PLC0415 - a wrong setting is told at once, before seconds of imports
+
     _run(startup.run(bot, settings))
 
 

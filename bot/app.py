@@ -11,12 +11,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bot.errors import StoreUnavailable
 from bot.lock import own_data_dir
 from bot.settings import BotSettings
-from bot.store import SqlStore, database_url, migrate, open_engine, pending_migration
+from bot.store import Engine, SqlStore, database_url, migrate, open_engine, pending_migration
 from pipeline.answering import AnsweringOptions, AnsweringPipeline
 from pipeline.knowledge.catalog import Catalog
 from pipeline.knowledge.sync import Syncer
@@ -40,7 +39,7 @@ class Core:
 
     bot: BotSettings
     settings: PipelineSettings
-    engine: AsyncEngine
+    engine: Engine
     store: SqlStore
     catalog: Catalog
     embedder: SentenceTransformerEmbedder
@@ -107,7 +106,7 @@ def model_host(settings: PipelineSettings) -> ModelHost:
 
 
 @asynccontextmanager
-async def open_store(settings: PipelineSettings) -> AsyncIterator[tuple[AsyncEngine, SqlStore]]:
+async def open_store(settings: PipelineSettings) -> AsyncIterator[tuple[Engine, SqlStore]]:
     """The database alone, brought up to date where it is SQLite. Raises `StoreUnavailable`."""
     secret = settings.database_url
     engine = open_engine(database_url(secret.get_secret_value() if secret else None, settings.data_dir))

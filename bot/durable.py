@@ -20,10 +20,9 @@ from typing import Protocol
 
 import structlog
 from dbos import DBOS, DBOSConfig, SetWorkflowID
-from sqlalchemy.exc import SQLAlchemyError
 
 from bot.errors import BotError, StoreUnavailable
-from bot.store import SqlStore
+from bot.store import SqlStore, store_errors
 
 log = structlog.get_logger(__name__)
 
@@ -87,11 +86,12 @@ class Workflows:
 
         self._workflow = DBOS.workflow(name="answer_question", max_recovery_attempts=None)(answer_question)
         try:
-            # Inside the running loop: workflows then share its sessions and engine.
-            DBOS.launch()
-        except (SQLAlchemyError, OSError) as exc:
+            with store_errors():
+                # Inside the running loop: workflows then share its sessions and engine.
+                DBOS.launch()
+        except StoreUnavailable:
             DBOS.destroy(destroy_registry=True)
-            raise StoreUnavailable("The workflow database cannot be opened. Check DATABASE_URL and the disk.") from exc
+            raise
         self._keeper = asyncio.create_task(self._keep())
 
     async def start(self, question_id: str, *, new: bool = False) -> None:
@@ -104,11 +104,11 @@ class Workflows:
         if new:
             self._fresh.add(question_id)
         try:
-            with SetWorkflowID(question_id):
+            with store_errors(), SetWorkflowID(question_id):
                 await DBOS.start_workflow_async(self._workflow, question_id)  # type: ignore[arg-type]
-        except (SQLAlchemyError, OSError) as exc:
+        except StoreUnavailable:
             self._fresh.discard(question_id)
-            raise StoreUnavailable("The workflow database failed. Check DATABASE_URL and the disk.") from exc
+            raise
 
     async def close(self) -> None:
         """Let running answers finish for a moment; what is still running begins again after the next start."""
@@ -145,7 +145,7 @@ class Workflows:
                 await self._store.beat(self._executor_id, self._now())
                 await self._take_over()
                 await self._start_forgotten()
-            except (BotError, SQLAlchemyError, OSError) as error:
+            except BotError as error:
                 log.warning("heartbeat_failed", error=str(error))
             await asyncio.sleep(self._heartbeat.total_seconds())
 
@@ -153,7 +153,8 @@ class Workflows:
         """Recover the workflows of replicas that are gone. Each is claimed by one replica only."""
         for executor_id in await self._store.claim_dead(self._executor_id, self._now() - self._dead_after):
             log.warning("replica_taken_over", replica=executor_id)
-            await asyncio.to_thread(DBOS._recover_pending_workflows, [executor_id])
+            with store_errors():
+                await asyncio.to_thread(DBOS._recover_pending_workflows, [executor_id])
 
     async def _start_forgotten(self) -> None:
         """Start questions that were stored by a process that died before it started their workflow."""

@@ -1,10 +1,19 @@
 """Questions, answers and ratings in SQL (SQLAlchemy 2, SQLite or PostgreSQL)."""
 
-from bot.store.database import database_url, migrate, open_engine, pending_migration, workflow_database_url
+from bot.store.database import (
+    Engine,
+    database_url,
+    migrate,
+    open_engine,
+    pending_migration,
+    store_errors,
+    workflow_database_url,
+)
 from bot.store.rows import StoredQuestion, answer_id
 from bot.store.sql import SqlStore
 
 __all__ = [
+    "Engine",
     "SqlStore",
     "StoredQuestion",
     "answer_id",
@@ -12,5 +21,6 @@ __all__ = [
     "migrate",
     "open_engine",
     "pending_migration",
+    "store_errors",
     "workflow_database_url",
 ]

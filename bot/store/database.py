@@ -18,6 +18,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from bot.errors import SettingsError, StoreUnavailable
 
+Engine = AsyncEngine
+"""What `open_engine` returns; others name it without importing SQLAlchemy."""
+
 SQLITE_FILE = "promptai.sqlite"
 WORKFLOWS_FILE = "workflows.sqlite"
 
