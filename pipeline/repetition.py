@@ -63,6 +63,8 @@ class LoopGuard:
     def _unit_again(self) -> bool:
         """Every piece passes here, so plain comparisons: a pattern with a back reference takes 30 times as long."""
         tail = self.text[-_WINDOW:]
+        if len(tail) < MIN_LOOP:
+            return False
         for size in range(1, MAX_UNIT + 1):
             unit = tail[-size:]
             times = max(MIN_TIMES, -(-MIN_LOOP // size))

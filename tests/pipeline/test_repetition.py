@@ -41,3 +41,10 @@ def test_what_may_well_repeat_is_left_alone(text: str) -> None:
     guard = fed(text)
     assert not guard.looped
     assert guard.text == text
+
+
+def test_a_piece_without_text_changes_nothing() -> None:
+    """Held-back citations leave such pieces, at the beginning too."""
+    guard = LoopGuard()
+    assert not guard.feed("")
+    assert guard.text == ""
