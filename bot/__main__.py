@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import json
+import re
 import sys
 from collections.abc import AsyncGenerator, Coroutine, Mapping
 from contextlib import aclosing
@@ -18,7 +19,7 @@ from rich.console import Console
 
 from bot.errors import BotError, SettingsError
 from bot.logs import configure_logs
-from bot.settings import BotSettings, load_settings
+from bot.settings import TENANT_PATTERN, BotSettings, load_settings
 from pipeline.errors import DataDirectoryBusy, PipelineError
 from pipeline.settings import PipelineSettings
 from pipeline.types import SHARED, Mode
@@ -81,7 +82,7 @@ def ask(
     _run(
         _with_settings(
             lambda bot, settings: show_answer(
-                _command(bot, settings, "ask", {**params, "tenant": tenant or bot.tenant}), as_json=as_json
+                _command(bot, settings, "ask", {**params, "tenant": _tenant(tenant or bot.tenant)}), as_json=as_json
             )
         )
     )
@@ -107,7 +108,7 @@ def search(
     _run(
         _with_settings(
             lambda bot, settings: show_hits(
-                _command(bot, settings, "search", {**params, "tenant": tenant or bot.tenant}), as_json=as_json
+                _command(bot, settings, "search", {**params, "tenant": _tenant(tenant or bot.tenant)}), as_json=as_json
             )
         )
     )
@@ -138,7 +139,7 @@ def sync(
         _fail("--name names one source: sync one at a time.")
     params = {
         "sources": [str(source.absolute()) for source in sources],
-        "tenant": tenant,
+        "tenant": _tenant(tenant),
         "name": name,
         "base_url": base_url,
         "allow_empty": allow_empty,
@@ -196,6 +197,13 @@ def ratings_export(
             err.print(f"{len(rows)} ratings written to {output}.")
 
     _run(_with_settings(run))
+
+
+def _tenant(name: str) -> str:
+    """The name of a tenant as the settings allow it; stops the program otherwise."""
+    if not re.fullmatch(TENANT_PATTERN, name):
+        _fail(f"--tenant {name!r}: a tenant's name has a-z, 0-9 and -, at most 63 characters.")
+    return name
 
 
 def _as_csv(rows: list[dict[str, Any]]) -> str:

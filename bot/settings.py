@@ -12,6 +12,9 @@ from bot.errors import SettingsError
 from pipeline.settings import PipelineSettings
 
 
+TENANT_PATTERN = r"^[a-z0-9][a-z0-9-]{0,62}$"
+
+
 def is_loopback(host: str) -> bool:
     """True for `localhost` and addresses of this machine only."""
     if host == "localhost":
@@ -58,7 +61,7 @@ class BotSettings(BaseSettings):
         alias="PROMPTAI_TEAMS_UNSIGNED",
         description="`1` accepts unsigned Teams activities, on a loopback address only: for the Agents Playground.",
     )
-    tenant: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")] = Field(
+    tenant: Annotated[str, Field(pattern=TENANT_PATTERN)] = Field(
         "default", alias="PROMPTAI_TENANT", description="The tenant that questions belong to: `a-z`, `0-9`, `-`."
     )
     host: str = Field("127.0.0.1", alias="PROMPTAI_HOST", description="Address of the webhooks' listener.")

@@ -56,7 +56,7 @@ class AnsweringOptions:
 
     mode: Mode = Mode.COMBINED
     passages: int = 5
-    min_similarity: float = 0.3
+    min_similarity: float = 0.25
     draft_tokens: int = 96
     answer_tokens: int = 400
     context_tokens: int = 4096

@@ -56,7 +56,7 @@ class PipelineSettings(BaseSettings):
         5, alias="PROMPTAI_PASSAGES", description="Passages shown to the model, 1 to 20."
     )
     min_similarity: Annotated[float, Field(ge=-1, le=1)] = Field(
-        0.3,
+        0.25,
         alias="PROMPTAI_MIN_SIMILARITY",
         description="Abstain when no passage is at least this similar to the question (cosine, -1 to 1).",
     )
