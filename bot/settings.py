@@ -11,7 +11,6 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from bot.errors import SettingsError
 from pipeline.settings import PipelineSettings
 
-
 TENANT_PATTERN = r"^[a-z0-9][a-z0-9-]{0,62}$"
 
 
