@@ -36,10 +36,12 @@ from pipeline.types import SHARED, Mode, Passage
 from tests.fakes.slack_api import BOT_TOKEN, SIGNING_SECRET
 
 DRAFT = "A play without a beacon is timed out after some minutes; the session is then closed as abandoned."
-ANSWER = " ".join(
-    ["A play is timed out after ten minutes without a beacon [1].", *["The session is closed then."] * 9, "See [2]."]
+ANSWER = (
+    "A play is timed out after ten minutes without a beacon [1]. Players send one every 30 seconds while a play is under "
+    "way [2], so twenty of them have to be lost in a row before that happens. The play then ends at its last beacon, the "
+    "session is closed as well, and a beacon that comes later begins a new session [1]."
 )
-"""About 60 tokens of the scripted model, which are words."""
+"""60 tokens of the scripted model, which are words."""
 
 SECTIONS = {
     "Time-outs": "A play is timed out after ten minutes without a beacon. The session is then closed.",
