@@ -22,7 +22,7 @@ import structlog
 from dbos import DBOS, DBOSConfig, SetWorkflowID
 
 from bot.errors import BotError, StoreUnavailable
-from bot.store import SqlStore, store_errors
+from bot.store import SqlStore, prepare_workflow_database, store_errors
 
 log = structlog.get_logger(__name__)
 
@@ -74,6 +74,7 @@ class Workflows:
             "executor_id": executor_id,
             "application_version": APPLICATION_VERSION,
             "log_level": "WARNING",
+            "sys_db_pool_size": 20,
         }
         self._workflow: Callable[[str], Awaitable[None]] | None = None
 
@@ -87,6 +88,7 @@ class Workflows:
         self._workflow = DBOS.workflow(name="answer_question", max_recovery_attempts=None)(answer_question)
         try:
             with store_errors():
+                await asyncio.to_thread(prepare_workflow_database, self._config["system_database_url"] or "")
                 # Inside the running loop: workflows then share its sessions and engine.
                 DBOS.launch()
         except StoreUnavailable:

@@ -18,6 +18,8 @@ _TOKENS = re.compile(
 """Slack tokens, bearer tokens, passwords in URLs and JSON web tokens, wherever they come from."""
 
 QUIET = (
+    "alembic",
+    "sentence_transformers",
     "aiohttp.access",
     "slack_bolt",
     "slack_sdk",

@@ -11,7 +11,7 @@ from bot.settings import BotSettings
 from pipeline.settings import PipelineSettings
 
 log = structlog.get_logger(__name__)
-console = Console(stderr=True, highlight=False)
+console = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 async def run(bot: BotSettings, settings: PipelineSettings) -> None:

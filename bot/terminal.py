@@ -24,7 +24,7 @@ STAGES = {
 }
 
 out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 async def show_answer(events: Events, *, as_json: bool) -> None:

@@ -6,6 +6,7 @@ from bot.store.database import (
     migrate,
     open_engine,
     pending_migration,
+    prepare_workflow_database,
     store_errors,
     workflow_database_url,
 )
@@ -21,6 +22,7 @@ __all__ = [
     "migrate",
     "open_engine",
     "pending_migration",
+    "prepare_workflow_database",
     "store_errors",
     "workflow_database_url",
 ]

@@ -11,7 +11,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -42,6 +42,21 @@ def workflow_database_url(url: str | None, data_dir: Path) -> str:
     if url is None or _parse(url).get_backend_name() == "sqlite":
         return f"sqlite:///{data_dir / WORKFLOWS_FILE}"
     return _parse(url).set(drivername="postgresql").render_as_string(hide_password=False)
+
+
+def prepare_workflow_database(url: str) -> None:
+    """Put a SQLite file into WAL mode before DBOS opens it, which then stays so. Raises `StoreUnavailable`.
+
+    DBOS opens it in SQLite's oldest mode, in which every commit waits for the disk twice and shuts readers out.
+    """
+    if _parse(url).get_backend_name() != "sqlite":
+        return
+    engine = create_engine(url)
+    try:
+        with store_errors(), engine.connect() as connection:
+            connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+    finally:
+        engine.dispose()
 
 
 def _parse(url: str) -> URL:
