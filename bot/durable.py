@@ -74,7 +74,6 @@ class Workflows:
             "executor_id": executor_id,
             "application_version": APPLICATION_VERSION,
             "log_level": "WARNING",
-            "sys_db_pool_size": 20,
         }
         self._workflow: Callable[[str], Awaitable[None]] | None = None
 
