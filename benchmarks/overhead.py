@@ -62,6 +62,11 @@ class Subject:
         """Resident MB."""
         return float(self._process.memory_info().rss / 2**20)
 
+    def computing(self) -> float:
+        """Seconds of processor time so far: unlike the clock, little moved by what else the machine does."""
+        times = self._process.cpu_times()
+        return float(times.user + times.system)
+
 
 @asynccontextmanager
 async def subject(database: str, system: str, folder: Path, server: str | None) -> AsyncIterator[Subject]:
@@ -120,9 +125,13 @@ async def soak(database: str, folder: Path, server: str | None, questions: int) 
     async with subject(database, "promptai", folder, server) as bot:
         memory = [(0, bot.memory())]
         for asked in range(SOAK_STEP, questions + 1, SOAK_STEP):
+            began = bot.computing()
             level = await bot.ask(SOAK_STEP, SOAK_CONCURRENCY)
             memory.append((asked, bot.memory()))
-            note(f"{database}, {asked:,} questions, {level.per_second:.0f} a second, {memory[-1][1]:.0f} MB")
+            each = (bot.computing() - began) / SOAK_STEP * 1000
+            note(
+                f"{database}, {asked:,} questions, {level.per_second:.0f} a second, {each:.1f} ms of processor time each"
+            )
     return memory
 
 

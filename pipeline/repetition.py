@@ -15,6 +15,8 @@ MIN_LOOP = 60
 MIN_TIMES = 6
 MAX_UNIT = 40
 """A loop: at least so many characters of one unit, at least so often, and the unit at most so long."""
+_LOOPS = [(size, max(MIN_TIMES, -(-MIN_LOOP // size))) for size in range(1, MAX_UNIT + 1)]
+"""(length of a unit, how often it has to come)."""
 _WINDOW = 400
 """Characters at the text's end that are looked at."""
 
@@ -65,13 +67,13 @@ class LoopGuard:
         tail = self.text[-_WINDOW:]
         if len(tail) < MIN_LOOP:
             return False
-        for size in range(1, MAX_UNIT + 1):
+        for size, least in _LOOPS:
             unit = tail[-size:]
-            times = max(MIN_TIMES, -(-MIN_LOOP // size))
-            if not tail.endswith(unit * times):
+            if not tail.endswith(unit * least):
                 continue
             if _RULE.fullmatch(unit):
                 return False
+            times = least
             while tail.endswith(unit * (times + 1)):
                 times += 1
             self.text = self.text[: len(self.text) - size * (times - 1)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,14 @@ from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bot.errors import SettingsError
-from bot.store import database_url, migrate, open_engine, pending_migration, workflow_database_url
+from bot.store import (
+    database_url,
+    migrate,
+    open_engine,
+    pending_migration,
+    prepare_workflow_database,
+    workflow_database_url,
+)
 from bot.store.tables import Base
 from pipeline.knowledge.tables import knowledge_metadata
 
@@ -46,6 +54,19 @@ def test_postgresql_is_reached_through_asyncpg_and_by_dbos_as_given() -> None:
 def test_without_a_url_both_databases_are_files_of_their_own() -> None:
     assert database_url(None, Path("d")).database == "d/promptai.sqlite"
     assert workflow_database_url(None, Path("d")) == "sqlite:///d/workflows.sqlite"
+
+
+def test_the_workflows_file_is_in_wal_mode_for_whoever_opens_it_next(tmp_path: Path) -> None:
+    """DBOS opens it without a word about the mode."""
+    prepare_workflow_database(workflow_database_url(None, tmp_path))
+    connection = sqlite3.connect(tmp_path / "workflows.sqlite")
+    assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    connection.close()
+
+
+def test_postgresql_needs_no_preparation_for_workflows() -> None:
+    """Nothing connects: the server may come up later."""
+    prepare_workflow_database("postgresql://nobody@127.0.0.1:1/none")
 
 
 @pytest.mark.parametrize("url", ["mysql://x/y", "no url at all"])
