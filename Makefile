@@ -63,7 +63,7 @@ format: $(DEV_STAMP)
 	$(BIN)/ruff format .
 
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -rs
 
 test-real: $(DEV_STAMP)
 	$(BIN)/python -m pytest -m real -rs tests/real

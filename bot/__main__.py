@@ -16,6 +16,7 @@ from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from bot.errors import BotError, SettingsError
 from bot.logs import configure_logs
@@ -155,7 +156,7 @@ def migrate(as_json: Json = False) -> None:
 
     async def run(_bot: BotSettings, settings: PipelineSettings) -> None:
         secret = settings.database_url
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         engine = open_engine(database_url(secret.get_secret_value() if secret else None, settings.data_dir))
         try:
             before, now = await upgrade(engine)
@@ -222,7 +223,7 @@ def _csv_cell(value: object) -> object:
     """A spreadsheet takes a cell that begins with one of these for a formula: a quote keeps it text."""
     if isinstance(value, list):
         value = " ".join(str(item) for item in value)
-    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t")) else value
+    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
 
 
 def secrets_of(bot: BotSettings, settings: PipelineSettings) -> list[str]:
@@ -276,7 +277,7 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
 
 
 def _fail(message: str) -> NoReturn:
-    err.print(f"[bold red]Error:[/] {message}", soft_wrap=True)
+    err.print(f"[bold red]Error:[/] {escape(message)}", soft_wrap=True)
     raise SystemExit(1)
 
 

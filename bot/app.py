@@ -112,7 +112,7 @@ async def open_store(settings: PipelineSettings) -> AsyncIterator[tuple[Engine, 
     engine = open_engine(database_url(secret.get_secret_value() if secret else None, settings.data_dir))
     try:
         if engine.dialect.name == "sqlite":
-            settings.data_dir.mkdir(parents=True, exist_ok=True)
+            settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
             await migrate(engine)
         elif await pending_migration(engine):
             raise StoreUnavailable("The database's tables are not up to date. Run `promptai migrate` first.")

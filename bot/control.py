@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from aiohttp import web
 
 from bot.app import Core
 from bot.commands import Event, run_command
+from bot.errors import SettingsError
 from pipeline.errors import DataDirectoryBusy
 
 SOCKET_FILE = "promptai.sock"
@@ -35,8 +37,9 @@ def control_app(core: Core) -> web.Application:
         params = await request.json()
         response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
         await response.prepare(request)
-        async for event in run_command(core, request.match_info["name"], params):
-            await response.write(json.dumps(event).encode() + b"\n")
+        async with aclosing(run_command(core, request.match_info["name"], params)) as events:
+            async for event in events:
+                await response.write(json.dumps(event).encode() + b"\n")
         return response
 
     app = web.Application()
@@ -53,6 +56,10 @@ async def open_socket(runner: web.AppRunner, data_dir: Path) -> web.UnixSite:
     try:
         site = web.UnixSite(runner, path)
         await site.start()
+    except OSError as exc:
+        raise SettingsError(
+            f"The socket {path} cannot be made ({exc}). Set PROMPTAI_DATA_DIR to a folder with a shorter path."
+        ) from exc
     finally:
         os.umask(before)
     return site

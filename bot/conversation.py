@@ -9,11 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Protocol
 
 import structlog
 
 from bot.messages import Person, Platform, Question, Rating, RatingOutcome, Vote
+from bot.metrics import Metrics
+from pipeline.cleaning import clean_text
 from pipeline.types import Answer, Turn
 
 log = structlog.get_logger(__name__)
@@ -23,6 +26,9 @@ MAX_QUESTION_CHARS = 8_000
 
 MAX_HISTORY_TURNS = 6
 """Turns of a thread that the pipeline sees, newest last."""
+
+MAX_HISTORY_AGE = timedelta(hours=12)
+"""Older turns are no context: a direct chat in Teams or a console conversation is one thread for ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +72,6 @@ class Store(Protocol):
     async def exchanges(self, platform: Platform, tenant: str, conversation: str, person: Person) -> Sequence[Exchange]:
         """Everything asked in a conversation, oldest first."""
 
-    async def in_thread(self, platform: Platform, tenant: str, conversation: str, thread: str) -> bool:
-        """True if a question has been asked in that thread."""
-
 
 class Starter(Protocol):
     """Starts the durable workflow of a question. Implemented by `bot.durable.Workflows`."""
@@ -80,9 +83,10 @@ class Starter(Protocol):
 class Conversation:
     """The bot without a platform."""
 
-    def __init__(self, store: Store, starter: Starter) -> None:
+    def __init__(self, store: Store, starter: Starter, metrics: Metrics | None = None) -> None:
         self._store = store
         self._starter = starter
+        self._metrics = metrics
 
     async def ask(self, question: Question) -> Asked:
         """Accept a question: store it, start its workflow. A redelivered event changes nothing.
@@ -90,16 +94,21 @@ class Conversation:
         When this returns, the question survives a crash and the event may be acknowledged. When it raises
         (`StoreUnavailable`), it must not be: the platform will deliver it again.
         """
-        question = replace(question, text=question.text.replace("\x00", ""))
+        question = replace(question, text=clean_text(question.text), person=_clean_person(question.person))
         new = await self._store.add_question(question)
         # Not only for new ones: the first delivery may have died between the two lines.
         await self._starter.start(question.id, new=new)
+        if new and self._metrics is not None:
+            self._metrics.questions.labels(question.platform.value).inc()
         log.info("question_accepted", question=question.id, platform=question.platform.value, new=new)
         return Asked(question.id, new)
 
     async def rate(self, rating: Rating) -> RatingOutcome:
         """Record a gesture. Repeating it changes nothing; a gesture on any other message is ignored."""
-        outcome = await self._store.apply_rating(rating)
+        comment = clean_text(rating.comment) if rating.comment else None
+        outcome = await self._store.apply_rating(replace(rating, comment=comment, person=_clean_person(rating.person)))
+        if outcome is not RatingOutcome.NOT_AN_ANSWER and self._metrics is not None:
+            self._metrics.ratings.labels("withdrawn" if rating.removed else rating.vote.value).inc()
         log.info("rating", outcome=outcome.value, platform=rating.platform.value, reply=rating.reply_id)
         return outcome
 
@@ -107,6 +116,7 @@ class Conversation:
         """What was asked and answered in a conversation, oldest first, with `person`'s votes."""
         return await self._store.exchanges(platform, tenant, conversation, person)
 
-    async def takes_part_in(self, platform: Platform, tenant: str, conversation: str, thread: str) -> bool:
-        """True if the bot has been asked in that thread before."""
-        return await self._store.in_thread(platform, tenant, conversation, thread)
+
+def _clean_person(person: Person) -> Person:
+    """Names as long as the database keeps them."""
+    return replace(person, name=clean_text(person.name)[:256] if person.name else None)

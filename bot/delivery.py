@@ -26,7 +26,7 @@ class Opened:
 
 
 class Delivery(Protocol):
-    """One platform's way of replying. All implementations pass `tests/contracts/test_delivery.py`."""
+    """One platform's way of replying. Each implementation is held to this by a `tests/contracts/test_delivery_*.py`."""
 
     async def open(self, question: Question, *, recovering: bool) -> str:
         """Open a reply in the question's thread and return the platform's id of it.

@@ -68,6 +68,8 @@ class Workflows:
         self._fresh: set[str] = set()
         self._running: set[asyncio.Task[None]] = set()
         self._keeper: asyncio.Task[None] | None = None
+        self._steady_since: datetime | None = None
+        self._last_beat = now()
         self._config: DBOSConfig = {
             "name": "promptai",
             "system_database_url": database_url,
@@ -143,19 +145,35 @@ class Workflows:
         """Write the heartbeat, and now and then look after what others left behind."""
         while True:
             try:
-                await self._store.beat(self._executor_id, self._now())
+                await self._beat()
                 await self._take_over()
                 await self._start_forgotten()
-            except BotError as error:
-                log.warning("heartbeat_failed", error=str(error))
+            except Exception as error:  # whatever it is, without heartbeats another replica would take over this one
+                self._steady_since = None
+                log.warning("heartbeat_failed", error=str(error), exc_info=not isinstance(error, BotError))
             await asyncio.sleep(self._heartbeat.total_seconds())
 
+    async def _beat(self) -> None:
+        now = self._now()
+        await self._store.beat(self._executor_id, now)
+        if self._steady_since is None or now - self._last_beat > self._dead_after:
+            self._steady_since = now
+        self._last_beat = now
+
     async def _take_over(self) -> None:
-        """Recover the workflows of replicas that are gone. Each is claimed by one replica only."""
-        for executor_id in await self._store.claim_dead(self._executor_id, self._now() - self._dead_after):
+        """Recover the workflows of replicas that are gone.
+
+        Not before this replica has itself been beating for a while: after an outage of the database everybody's last
+        heartbeat is old. Replicas' clocks must agree to within `dead_after`. Two replicas may do this at once: DBOS lets
+        one of them run each workflow.
+        """
+        if self._steady_since is None or self._now() - self._steady_since < self._dead_after:
+            return
+        for executor_id in await self._store.dead_replicas(self._executor_id, self._now() - self._dead_after):
             log.warning("replica_taken_over", replica=executor_id)
             with store_errors():
                 await asyncio.to_thread(DBOS._recover_pending_workflows, [executor_id])
+            await self._store.forget_replica(executor_id)
 
     async def _start_forgotten(self) -> None:
         """Start questions that were stored by a process that died before it started their workflow."""

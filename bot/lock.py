@@ -17,7 +17,7 @@ LOCK_FILE = "lock"
 def own_data_dir(folder: Path) -> Iterator[None]:
     """Create the folder and hold its lock. Raises `DataDirectoryBusy`; a killed owner's lock goes with it."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # questions are nobody else's to read
         handle = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as exc:
         raise DataDirectoryBusy(

@@ -95,7 +95,7 @@ def configure_logs(level: str, secrets: Iterable[str] = ()) -> None:
 
 def _as_text(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """Exceptions and other objects become text here, so that `Redact` sees what would be printed."""
-    plain = (str, int, float, bool, type(None), tuple, BaseException)
+    plain = (str, int, float, type(None))
     return {
         key: value if key in ("exc_info", "_record", "_from_structlog") or isinstance(value, plain) else str(value)
         for key, value in event.items()

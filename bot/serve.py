@@ -53,8 +53,11 @@ class Adapter(Protocol):
     async def close(self) -> None: ...
 
 
-async def serve(core: Core, *, ready: Callable[[str, str], None], stop: asyncio.Event | None = None) -> None:
-    """Serve until SIGINT, SIGTERM or `stop`. `ready` is called with the two listeners' addresses."""
+async def serve(core: Core, *, ready: Callable[[str | None, str], None], stop: asyncio.Event | None = None) -> None:
+    """Serve until SIGINT, SIGTERM or `stop`.
+
+    `ready` is called with the addresses of the webhooks' listener (None without a chat platform) and the console's.
+    """
     stop = stop or _stop_on_signals()
     async with AsyncExitStack() as stack:
         metrics = Metrics()
@@ -76,7 +79,7 @@ async def serve(core: Core, *, ready: Callable[[str, str], None], stop: asyncio.
             database_url=workflow_database_url(secret.get_secret_value() if secret else None, core.settings.data_dir),
             executor_id=core.bot.executor_id,
         )
-        conversation = Conversation(core.store, workflows)
+        conversation = Conversation(core.store, workflows, metrics)
         web_adapter = WebAdapter(conversation, WebDelivery(), core, core.bot.tenant, suggestions=core.bot.suggestions)
         chats = _chat_adapters(core, conversation)
         adapters: list[Adapter] = [web_adapter, *chats]
@@ -88,18 +91,22 @@ async def serve(core: Core, *, ready: Callable[[str, str], None], stop: asyncio.
         stack.push_async_callback(workflows.close)
         for adapter in adapters:
             await adapter.start()
-        webhooks = web.Application(client_max_size=MAX_BODY)
-        _add_health(webhooks, _checks(core, adapters))
-        for adapter in chats:
-            adapter.add_routes(webhooks)
+        checks = _checks(core, adapters)
         console = web.Application(client_max_size=MAX_BODY)
+        _add_health(console, checks)
         console.add_routes([web.get("/metrics", _metrics_handler(metrics))])
         web_adapter.add_routes(console)
-        webhook_url = await _listen(stack, webhooks, core.bot.host, core.bot.port, "PROMPTAI_PORT")
+        webhook_url = None
+        if chats:
+            webhooks = web.Application(client_max_size=MAX_BODY)
+            _add_health(webhooks, checks)
+            for adapter in chats:
+                adapter.add_routes(webhooks)
+            webhook_url = await _listen(stack, webhooks, core.bot.host, core.bot.port, "PROMPTAI_PORT")
         console_url = await _listen(
             stack, console, core.bot.console_host, core.bot.console_port, "PROMPTAI_CONSOLE_PORT"
         )
-        control = web.AppRunner(control_app(core))
+        control = web.AppRunner(control_app(core), shutdown_timeout=2.0)
         await control.setup()
         stack.push_async_callback(control.cleanup)
         await open_socket(control, core.settings.data_dir)
@@ -140,8 +147,14 @@ async def _check_adapters(core: Core) -> None:
 def _stop_on_signals() -> asyncio.Event:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+
+    def stop_then_insist() -> None:
+        stop.set()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)  # a second Ctrl-C ends at once
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, stop_then_insist)
     return stop
 
 
@@ -172,7 +185,7 @@ def _add_health(app: web.Application, checks: Mapping[str, Callable[[], Awaitabl
         return web.json_response({"status": "alive"})
 
     async def readyz(_request: web.Request) -> web.Response:
-        results = dict(zip(checks, await asyncio.gather(*map(_state, checks.values())), strict=True))
+        results = dict(zip(checks, await asyncio.gather(*map(_state, checks, checks.values())), strict=True))
         ready = all(state == "ok" for state in results.values())
         return web.json_response(
             {"status": "ready" if ready else "not ready", "parts": results}, status=200 if ready else 503
@@ -181,15 +194,14 @@ def _add_health(app: web.Application, checks: Mapping[str, Callable[[], Awaitabl
     app.add_routes([web.get("/healthz", healthz), web.get("/readyz", readyz)])
 
 
-async def _state(check: Callable[[], Awaitable[None]]) -> str:
-    """`ok`, or what to do about it."""
+async def _state(part: str, check: Callable[[], Awaitable[None]]) -> str:
+    """`ok` or `failing`; why stands in the log, since anybody may ask."""
     try:
         async with asyncio.timeout(5):
             await check()
-    except (PipelineError, BotError) as error:
-        return str(error)
-    except TimeoutError:
-        return "no answer within 5 s"
+    except (PipelineError, BotError, TimeoutError) as error:
+        log.warning("not_ready", part=part, error=str(error) or "no answer within 5 s")
+        return "failing"
     return "ok"
 
 

@@ -125,12 +125,16 @@ def check_settings(bot: BotSettings) -> None:
         raise SettingsError(
             "Slack is half configured: set SLACK_SIGNING_SECRET (events by HTTP) or SLACK_APP_TOKEN (Socket Mode)."
         )
-    if bot.microsoft_app_password and not bot.microsoft_app_id:
+    if (bot.microsoft_app_password or bot.microsoft_app_tenant_id) and not bot.microsoft_app_id:
         raise SettingsError("Teams is half configured: set MICROSOFT_APP_ID too.")
     if bot.microsoft_app_id and not bot.microsoft_app_password:
         raise SettingsError("Teams is half configured: set MICROSOFT_APP_PASSWORD too.")
     if bot.microsoft_app_id and bot.microsoft_app_type == "SingleTenant" and not bot.microsoft_app_tenant_id:
         raise SettingsError("Teams is half configured: a SingleTenant bot needs MICROSOFT_APP_TENANT_ID.")
+    if bot.teams_unsigned and bot.microsoft_app_id:
+        raise SettingsError(
+            "PROMPTAI_TEAMS_UNSIGNED=1 accepts anybody's messages: unset it, or unset MICROSOFT_APP_ID to use the Playground."
+        )
     if bot.teams_unsigned and not is_loopback(bot.host):
         raise SettingsError("PROMPTAI_TEAMS_UNSIGNED=1 accepts anybody's messages: it needs PROMPTAI_HOST=127.0.0.1.")
     if not is_loopback(bot.console_host):

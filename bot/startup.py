@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import structlog
 from rich.console import Console
 
@@ -22,13 +24,13 @@ async def run(bot: BotSettings, settings: PipelineSettings) -> None:
     console.print("Stopped.")
 
 
-def _say_ready(core: Core, webhooks: str, console_url: str) -> None:
+def _say_ready(core: Core, webhooks: str | None, console_url: str) -> None:
     for line in ready_lines(core.bot, core.settings, webhooks, console_url):
-        console.print(line)
+        console.print(line, markup=False)
     log.info("ready", webhooks=webhooks, console=console_url)
 
 
-def ready_lines(bot: BotSettings, settings: PipelineSettings, webhooks: str, console_url: str) -> list[str]:
+def ready_lines(bot: BotSettings, settings: PipelineSettings, webhooks: str | None, console_url: str) -> list[str]:
     """Which platforms are on, what answers, where the data is, and what to do next. Pure."""
     if not bot.slack_enabled:
         slack = "off (set SLACK_BOT_TOKEN and SLACK_APP_TOKEN or SLACK_SIGNING_SECRET)"
@@ -50,10 +52,15 @@ def ready_lines(bot: BotSettings, settings: PipelineSettings, webhooks: str, con
     return [
         f"  Slack     {slack}",
         f"  Teams     {teams}",
-        f"  Model     {settings.model_url or 'embedded SmolLM2-135M (small: good for a try, not for customers)'}",
-        f"  Documents {settings.chroma_url or f'Chroma in {settings.data_dir}/chroma'}",
+        f"  Model     {_shown(settings.model_url) or 'embedded SmolLM2-135M (small: good for a try, not for customers)'}",
+        f"  Documents {_shown(settings.chroma_url) or f'Chroma in {settings.data_dir}/chroma'}",
         f"  Database  {database}",
         f"  Metrics   {console_url}/metrics",
         "",
         f"Open {console_url} and ask something. Ctrl-C stops.",
     ]
+
+
+def _shown(url: str | None) -> str | None:
+    """A URL without user and password."""
+    return url and re.sub(r"//[^/@]*@", "//", url)

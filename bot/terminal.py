@@ -43,6 +43,8 @@ async def show_answer(events: Events, *, as_json: bool) -> None:
                 streamed += event["text"]
                 sys.stdout.write(event["text"])
                 sys.stdout.flush()
+    if not answer:
+        raise BotError("The process that owns the data folder ended before the answer was whole. Try again.")
     if as_json:
         print(json.dumps(answer, ensure_ascii=False, indent=2))
         return
@@ -99,7 +101,7 @@ async def show_sync(events: Events, *, as_json: bool) -> None:
             async for event in checked:
                 if event["event"] == "progress":
                     progress.update(
-                        task, description=event["location"][-40:], completed=event["done"], total=event["total"]
+                        task, description=escape(event["location"][-40:]), completed=event["done"], total=event["total"]
                     )
                 elif event["event"] == "report":
                     failed |= bool(event["failed"])

@@ -28,8 +28,8 @@ log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
-DELIVERY_DELAYS = (1.0, 4.0, 15.0, 60.0, 180.0)
-"""Seconds between attempts at a platform that may come back; the adapters retry briefly by themselves."""
+DELIVERY_DELAYS = (1.0, 4.0, 15.0, 60.0, 180.0, *[600.0] * 36)
+"""Seconds between attempts at a platform that may come back, six hours in all; the adapters retry briefly by themselves."""
 
 STORE_DELAYS = (0.5, 2.0, 8.0, 30.0)
 """Seconds between attempts at the database; the last one is repeated for as long as it takes."""
@@ -87,6 +87,7 @@ class AnswerWork:
     async def _reply(self, stored: StoredQuestion, *, recovering: bool) -> tuple[str, str]:
         """Open, answer, deliver; returns (state for the store, outcome for the metrics)."""
         delivery = self._deliveries.get(stored.question.platform)
+        opened: Opened | None = None
         try:
             if delivery is None:
                 raise DeliveryRefused(f"{stored.question.platform.value} is switched off: set its secrets and restart.")
@@ -102,7 +103,24 @@ class AnswerWork:
             log.error("reply_undeliverable", error=str(error), error_id=self._error_id())
             self._metrics.errors.labels(type(error).__name__).inc()
             return "undeliverable", "undeliverable"
-        return "answered", "abstained" if result.abstained else "answered"
+        except Exception as error:  # a fault of ours: the question still needs an end that somebody sees
+            return await self._give_up(error, opened, delivery)
+        return "answered", _outcome(stored.question, result)
+
+    async def _give_up(self, error: Exception, opened: Opened | None, delivery: Delivery | None) -> tuple[str, str]:
+        """Say sorry where a reply is open already, in the simplest way there is."""
+        apology = Apology(texts.SORRY, self._error_id())
+        log.error("reply_failed", error_id=apology.error_id, error=str(error), exc_info=error)
+        self._metrics.errors.labels(type(error).__name__).inc()
+        if opened is None or delivery is None:
+            return "undeliverable", "undeliverable"
+        try:
+            await self._insist(lambda: self._store.set_apology(opened.question.id, apology))
+            await self._insist(lambda: delivery.fail(opened, apology))
+        except Exception as again:
+            log.error("apology_failed", error_id=apology.error_id, error=str(again), exc_info=again)
+            return "undeliverable", "undeliverable"
+        return "apologised", "apologised"
 
     async def _open(self, stored: StoredQuestion, delivery: Delivery, *, recovering: bool) -> Opened:
         question = stored.question
@@ -131,7 +149,7 @@ class AnswerWork:
 
     async def _answer(self, question: Question, opened: Opened, delivery: Delivery) -> Answer:
         """Run the pipeline and show its progress."""
-        async with self._slots, asyncio.timeout(self._timeout):
+        async with asyncio.timeout(self._timeout), self._slots:
             history = await self._store.history(question, MAX_HISTORY_TURNS)
             text = ""
             events = self._pipeline.answer(
@@ -184,6 +202,13 @@ class AnswerWork:
                 delay = next(store_delays)
                 log.warning("store_will_be_retried", error=str(error), seconds=delay)
             await self._sleep(delay)
+
+
+def _outcome(question: Question, answer: Answer) -> str:
+    """For the metrics."""
+    if not question.text.strip():
+        return "help"
+    return "abstained" if answer.abstained else "answered"
 
 
 def _without_pipeline(question: Question, mode: Mode) -> Answer | None:

@@ -20,6 +20,7 @@ import structlog
 
 from pipeline import prompts
 from pipeline.citations import CitationStream, attribute, citations
+from pipeline.cleaning import clean_text
 from pipeline.errors import ModelError
 from pipeline.llm import ChatModel, Message, complete
 from pipeline.repetition import LoopGuard
@@ -95,7 +96,7 @@ class AnsweringPipeline:
         """
         run = _Run(self._clock, mode or self._options.mode)
         question = self._fit_question(question)
-        run.question = await self._standalone(question, history, run)
+        run.question = self._fit_question(await self._standalone(question, history, run))
         draft: Draft | None = None
         hits: tuple[Hit, ...] = ()
         if run.mode is Mode.COMBINED:
@@ -119,7 +120,7 @@ class AnsweringPipeline:
         """The question as it would be asked without the thread. A model that cannot rewrite costs nothing but time."""
         if not history:
             return question
-        fallback = f"{history[-1].question}\n{question}"
+        fallback = f"{prompts.shorten(history[-1].question, 500)}\n{question}"
         try:
             rewritten = await complete(
                 self._answerer, prompts.standalone_messages(question, history), max_tokens=80, stop=("\n",)
@@ -147,7 +148,8 @@ class AnsweringPipeline:
         finally:
             run.timings = replace(run.timings, draft=_ms(began, self._clock()))
         run.asked(self._drafter)
-        return Draft(text.strip(), self._drafter.name) if text.strip() else None
+        text = clean_text(text).strip()
+        return Draft(text, self._drafter.name) if text else None
 
     async def _retrieve(self, run: _Run, draft: Draft | None, tenant: str) -> tuple[Hit, ...]:
         began = self._clock()
@@ -170,7 +172,7 @@ class AnsweringPipeline:
         pieces = self._answerer.stream(messages, max_tokens=self._options.answer_tokens, stop=prompts.STOP)
         async with aclosing(pieces):
             async for piece in pieces:
-                shown = stream.feed(refusal.feed(piece))
+                shown = stream.feed(refusal.feed(clean_text(piece)))
                 if refusal.refused:
                     break
                 if shown:

@@ -74,7 +74,9 @@ def memory_messages(question: str) -> list[Message]:
 
 def standalone_messages(question: str, history: Sequence[Turn]) -> list[Message]:
     """The rewriting of a follow-up."""
-    told = "\n".join(f"Question: {turn.question}\nAnswer: {_shorten(turn.answer, 300)}" for turn in history)
+    told = "\n".join(
+        f"Question: {shorten(turn.question, 500)}\nAnswer: {shorten(turn.answer, 300)}" for turn in history
+    )
     return [Message("system", STANDALONE), Message("user", f"{told}\nLast question: {question}")]
 
 
@@ -84,5 +86,6 @@ def _quote(number: int, passage: Passage) -> str:
     return f"[{number}] {' > '.join(passage.heading_path)}\n{text}"
 
 
-def _shorten(text: str, limit: int) -> str:
+def shorten(text: str, limit: int) -> str:
+    """At most `limit` characters of `text`, and an ellipsis where it was cut."""
     return text if len(text) <= limit else text[:limit] + "…"

@@ -13,7 +13,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DataError, IntegrityError, ProgrammingError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from bot.errors import SettingsError, StoreUnavailable
@@ -86,14 +86,25 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
 
 @contextmanager
 def store_errors() -> Iterator[None]:
-    """Translate what the database raises."""
+    """Translate what a database raises that may work again later. What is wrong with a statement itself is a bug, and
+    no waiting helps: that is passed on."""
     try:
         yield
     except (SQLAlchemyError, OSError) as exc:
+        if _is_permanent(exc):
+            raise
         raise StoreUnavailable(
             f"The database failed ({type(exc).__name__}). Check that it is running and DATABASE_URL is right; "
             "for SQLite, that the disk is not full."
         ) from exc
+
+
+def _is_permanent(exc: Exception) -> bool:
+    if isinstance(exc, IntegrityError | DataError | ProgrammingError):
+        return True
+    # asyncpg's errors of other classes arrive as one kind; the SQLSTATE tells data (22), integrity (23) and syntax (42).
+    state = getattr(getattr(exc, "orig", None), "sqlstate", None)
+    return isinstance(state, str) and state[:2] in ("22", "23", "42")
 
 
 async def migrate(engine: AsyncEngine) -> tuple[str | None, str]:

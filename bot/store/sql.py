@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy import bindparam, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from bot.conversation import Exchange
+from bot.conversation import MAX_HISTORY_AGE, Exchange
 from bot.messages import Apology, Person, Platform, Question, Rating, RatingOutcome
 from bot.store import rows
 from bot.store.database import store_errors
@@ -117,13 +117,18 @@ class SqlStore:
                 mine = update(ReplicaRow).where(ReplicaRow.executor_id == executor_id)
                 await connection.execute(mine.values(seen_at=now))
 
-    async def claim_dead(self, executor_id: str, before: datetime) -> Sequence[str]:
-        """Take the other replicas whose heartbeat is older than `before` off the list and return them."""
+    async def dead_replicas(self, executor_id: str, before: datetime) -> Sequence[str]:
+        """The other replicas whose last heartbeat is older than `before`."""
         dead = (ReplicaRow.executor_id != executor_id) & (ReplicaRow.seen_at < before)
         with store_errors():
+            async with self._engine.connect() as connection:
+                return list((await connection.scalars(select(ReplicaRow.executor_id).where(dead))).all())
+
+    async def forget_replica(self, executor_id: str) -> None:
+        """Take a replica off the list, after its work has been taken over."""
+        with store_errors():
             async with self._engine.begin() as connection:
-                claimed = await connection.execute(delete(ReplicaRow).where(dead).returning(ReplicaRow.executor_id))
-                return list(claimed.scalars())
+                await connection.execute(delete(ReplicaRow).where(ReplicaRow.executor_id == executor_id))
 
     async def apply_rating(self, rating: Rating) -> RatingOutcome:
         find = select(QuestionRow.id).where(
@@ -131,6 +136,7 @@ class SqlStore:
             QuestionRow.tenant == rating.tenant,
             QuestionRow.conversation == rating.conversation,
             QuestionRow.reply_id == rating.reply_id,
+            QuestionRow.apology.is_(None),
         )
         with store_errors():
             async with self._engine.connect() as connection:
@@ -168,7 +174,10 @@ class SqlStore:
                 QuestionRow.conversation == question.conversation,
                 QuestionRow.thread == question.thread,
                 QuestionRow.asked_at <= question.asked_at,
+                QuestionRow.asked_at > question.asked_at - MAX_HISTORY_AGE,
                 QuestionRow.id != question.id,
+                # A message without words got help, not an answer.
+                func.trim(QuestionRow.text) != "",
             )
             .order_by(QuestionRow.asked_at.desc())
             .limit(limit)
@@ -193,21 +202,6 @@ class SqlStore:
         with store_errors():
             async with self._engine.connect() as connection:
                 return [rows.exchange(row) for row in (await connection.execute(query)).all()]
-
-    async def in_thread(self, platform: Platform, tenant: str, conversation: str, thread: str) -> bool:
-        query = (
-            select(QuestionRow.id)
-            .where(
-                QuestionRow.platform == platform.value,
-                QuestionRow.tenant == tenant,
-                QuestionRow.conversation == conversation,
-                QuestionRow.thread == thread,
-            )
-            .limit(1)
-        )
-        with store_errors():
-            async with self._engine.connect() as connection:
-                return (await connection.scalars(query)).first() is not None
 
     async def rated(self, tenant: str | None = None, since: datetime | None = None) -> AsyncIterator[dict[str, Any]]:
         """Every current vote with its question and answer, oldest first: what `promptai ratings export` writes."""

@@ -169,5 +169,7 @@ def _parse(body: bytes) -> dict[str, Any]:
 
 def _demand_local(request: web.Request) -> None:
     """Without signatures only this machine may write; a web page that a browser shows here may not either."""
-    if not is_loopback(request.url.host or "") or request.content_type != "application/json":
+    proxied = any(name.lower() == "forwarded" or name.lower().startswith("x-forwarded-") for name in request.headers)
+    local = is_loopback(request.url.host or "") and is_loopback(request.remote or "") and not proxied
+    if not local or request.content_type != "application/json":
         raise Unauthorized("an unsigned request that was not made for this machine")

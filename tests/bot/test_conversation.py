@@ -9,8 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bot.conversation import Conversation
 from bot.errors import StoreUnavailable
+from bot.metrics import Metrics
 from bot.store import SqlStore
-from tests.fakes.samples import question
+from tests.fakes.samples import question, rating
 
 
 class Starts:
@@ -56,6 +57,29 @@ async def test_a_null_character_does_not_break_the_database(engine: AsyncEngine)
     stored = await store.load(question().id)
     assert stored is not None
     assert stored.question.text == "ab"
+
+
+async def test_half_an_emoji_and_an_endless_name_do_not_break_the_database(engine: AsyncEngine) -> None:
+    store = SqlStore(engine)
+    asker = replace(question().person, name="\ud83d" + "n" * 500)
+    await Conversation(store, Starts()).ask(replace(question(), text="why \ud83d", person=asker))
+    stored = await store.load(question().id)
+    assert stored is not None
+    assert stored.question.text == "why ?"
+    assert stored.question.person.name == "?" + "n" * 255
+
+
+async def test_questions_and_ratings_are_counted(engine: AsyncEngine) -> None:
+    store, metrics = SqlStore(engine), Metrics()
+    conversation = Conversation(store, Starts(), metrics)
+    for _ in range(2):
+        await conversation.ask(question())
+    await store.set_reply(question().id, "reply-m1")
+    await conversation.rate(rating())
+    await conversation.rate(rating(reply_id="no answer"))
+    value = metrics.registry.get_sample_value
+    assert value("promptai_questions_total", {"platform": "slack"}) == 1
+    assert value("promptai_ratings_total", {"vote": "up"}) == 1
 
 
 def test_the_same_message_id_elsewhere_is_another_question() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,7 @@ async def launched(folder: Path, work: Work) -> AsyncIterator[Workflows]:
         database_url=workflow_database_url(None, folder),
         executor_id="one",
         drain_seconds=0.1,
+        heartbeat=timedelta(seconds=0.05),
     )
     await workflows.launch()
     try:
@@ -95,6 +97,21 @@ async def test_a_stop_waits_a_moment_for_running_work(tmp_path: Path) -> None:
         await until(lambda: work.begun)
         asyncio.get_running_loop().call_later(0.02, work.hold.set)
     assert work.done == [("q-1", False)]
+
+
+async def test_a_bug_in_the_heartbeat_stops_neither_it_nor_the_shutdown(tmp_path: Path) -> None:
+    work = Work()
+    async with launched(tmp_path, work) as workflows:
+        failures = [RuntimeError("a bug"), RuntimeError("again")]
+        beats: list[str] = []
+
+        async def beat(executor_id: str, _now: object) -> None:
+            if failures:
+                raise failures.pop()
+            beats.append(executor_id)
+
+        workflows._store.beat = beat  # type: ignore[method-assign,assignment]
+        await until(lambda: len(beats) >= 2)
 
 
 async def test_before_the_start_and_after_the_stop_questions_are_refused(tmp_path: Path) -> None:

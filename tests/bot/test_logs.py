@@ -43,14 +43,20 @@ def test_secrets_in_values_exceptions_and_other_libraries_lines_are_blanked_out(
 ) -> None:
     configure_logs("INFO", ["s3cr3t-value"])
     log = structlog.get_logger("bot.test")
-    log.info("posted", token="s3cr3t-value", settings={"a": ["s3cr3t-value"]})
+    log.info(
+        "posted",
+        token="s3cr3t-value",
+        settings={"a": ["s3cr3t-value"]},
+        pair=("s3cr3t-value",),
+        e=ValueError("s3cr3t-value"),
+    )
     try:
         raise RuntimeError("s3cr3t-value in an error")
     except RuntimeError:
         log.exception("failed")
     logging.getLogger("some.library").warning("calling with %s", "s3cr3t-value")
     printed = capsys.readouterr().err
-    assert printed.count(BLANK) >= 4
+    assert printed.count(BLANK) >= 6
     assert "s3cr3t-value" not in printed
     assert "RuntimeError" in printed
 

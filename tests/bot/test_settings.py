@@ -36,6 +36,16 @@ def no_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         ({"MICROSOFT_APP_ID": "i", "MICROSOFT_APP_PASSWORD": "p"}, "MICROSOFT_APP_TENANT_ID"),
         ({"PROMPTAI_TEAMS_UNSIGNED": "1", "PROMPTAI_HOST": "0.0.0.0"}, "PROMPTAI_TEAMS_UNSIGNED"),
         ({"PROMPTAI_CONSOLE_HOST": "0.0.0.0"}, "PROMPTAI_CONSOLE_HOST"),
+        ({"MICROSOFT_APP_TENANT_ID": "t"}, "MICROSOFT_APP_ID"),
+        (
+            {
+                "PROMPTAI_TEAMS_UNSIGNED": "1",
+                "MICROSOFT_APP_ID": "i",
+                "MICROSOFT_APP_PASSWORD": "p",
+                "MICROSOFT_APP_TENANT_ID": "t",
+            },
+            "PROMPTAI_TEAMS_UNSIGNED",
+        ),
     ],
 )
 def test_half_a_platform_is_an_error_that_names_what_is_missing(values: dict[str, str], named: str) -> None:

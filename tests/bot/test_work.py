@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
+from structlog.testing import capture_logs
 
 from bot import texts
 from bot.conversation import MAX_QUESTION_CHARS
@@ -38,6 +39,7 @@ class World:
     metrics: Metrics = field(default_factory=Metrics)
     slept: list[float] = field(default_factory=list)
     timeout: float = 30.0
+    concurrency: int = 64
 
     async def work(self, asked: Question, *, recovering: bool = False) -> None:
         await self.store.add_question(asked)
@@ -51,6 +53,7 @@ class World:
             metrics=self.metrics,
             mode=Mode.COMBINED,
             timeout=self.timeout,
+            concurrency=self.concurrency,
             sleep=self._sleep,
             error_id=lambda: "e1",
         )
@@ -135,12 +138,52 @@ async def test_a_failure_becomes_an_apology_with_the_error_id_of_the_log(
     world: World, error: Exception, words: str
 ) -> None:
     world.pipeline.error = error
-    await world.work(question())
+    with capture_logs() as logs:
+        await world.work(question())
+    assert [(line["error_id"], line["error"]) for line in logs if line["event"] == "answer_failed"] == [
+        ("e1", str(error))
+    ]
     apology = world.delivery.failed["reply-m1"]
     assert words in apology.text
     assert apology.error_id == "e1"
     assert world.delivery.finished == {}
     assert world.count("apologised") == 1
+
+
+async def test_a_bug_while_delivering_still_ends_in_an_apology_and_a_log_line(world: World) -> None:
+    world.delivery.failures["finish"] = [ValueError("cannot render this")]
+    with capture_logs() as logs:
+        await world.work(question())
+    assert world.delivery.failed["reply-m1"].error_id == "e1"
+    assert [line["error"] for line in logs if line["event"] == "reply_failed"] == ["cannot render this"]
+    stored = await world.store.load(question().id)
+    assert stored is not None
+    assert stored.finished
+
+
+async def test_a_bug_before_and_after_opening_ends_the_question(world: World) -> None:
+    world.delivery.failures["open"] = [ValueError("a bug")]
+    await world.work(question())
+    world.delivery.failures = {"finish": [ValueError("a bug")], "fail": [ValueError("another")]}
+    await world.work(question(message_id="m2"))
+    assert world.count("undeliverable") == 2
+
+
+async def test_waiting_for_a_turn_counts_towards_the_time_limit(world: World) -> None:
+    class Endless(ScriptedPipeline):
+        async def answer(self, question, **more):  # type: ignore[no-untyped-def,override]
+            await asyncio.Event().wait()
+            yield
+
+    world.pipeline, world.timeout, world.concurrency = Endless(), 0.05, 1
+    worker = world.worker()
+    for message in ("m1", "m2", "m3"):
+        await world.store.add_question(question(message_id=message))
+    ids = [question(message_id=message).id for message in ("m1", "m2", "m3")]
+    async with asyncio.timeout(20):
+        await asyncio.gather(*(worker(question_id, recovering=False) for question_id in ids))
+    assert {apology.text for apology in world.delivery.failed.values()} == {texts.TOO_LATE}
+    assert len(world.delivery.failed) == 3
 
 
 async def test_an_answer_that_takes_too_long_becomes_an_apology(world: World) -> None:
@@ -169,6 +212,7 @@ async def test_a_message_that_asks_nothing_gets_help_without_asking_the_model(
     await world.work(asked)
     assert world.delivery.finished["reply-m1"].answer.text == text
     assert world.pipeline.asked == []
+    assert world.count("help") == 1
 
 
 async def test_a_huge_message_is_cut_and_the_reply_says_so(world: World) -> None:
@@ -201,6 +245,7 @@ async def test_a_platform_that_stays_down_is_given_up_and_counted(world: World) 
     await world.work(question())
     assert world.count("undeliverable") == 1
     assert world.slept == list(DELIVERY_DELAYS)
+    assert sum(world.slept) > 6 * 3600
 
 
 async def test_a_platform_that_refuses_is_not_tried_again(world: World) -> None:

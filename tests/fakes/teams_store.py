@@ -42,12 +42,6 @@ class MemoryStore:
     async def exchanges(self, platform: Platform, tenant: str, conversation: str, person: Person) -> Sequence[Exchange]:
         return ()
 
-    async def in_thread(self, platform: Platform, tenant: str, conversation: str, thread: str) -> bool:
-        return any(
-            (q.platform, q.tenant, q.conversation, q.thread) == (platform, tenant, conversation, thread)
-            for q in self.questions.values()
-        )
-
     async def _reach(self) -> None:
         await self.gate.wait()
         if self.down:

@@ -75,10 +75,6 @@ class WebStore:
             for row in self._thread(platform, tenant, conversation)
         ]
 
-    async def in_thread(self, platform: Platform, tenant: str, conversation: str, thread: str) -> bool:
-        self._reach()
-        return any(r.question.thread == thread for r in self._thread(platform, tenant, conversation))
-
     def finish(
         self, question_id: str, reply_id: str, *, answer: Answer | None = None, apology: str | None = None
     ) -> None:

@@ -239,6 +239,21 @@ async def test_a_huge_question_is_cut_to_a_part_of_the_window() -> None:
     assert len(bench.retriever.asked[0][0]) == AnsweringOptions().context_tokens * 3 // 4
 
 
+async def test_a_short_follow_up_after_a_huge_message_stays_short() -> None:
+    bench = Bench(rewritten=Failure(ModelUnavailable("down")))
+    await bench.run("And why?", history=[Turn("why " * 10_000, "because " * 10_000)])
+    assert max(len(m.content) for request in bench.answerer.requests for m in request.messages) < 5_000
+    assert bench.retriever.asked[0][0].endswith("And why?")
+    assert len(bench.retriever.asked[0][0]) < 600
+
+
+async def test_characters_that_no_database_takes_are_not_passed_on() -> None:
+    answer = await Bench(answer="Ten\x00 seconds \ud83d [1].", draft="a\x00b \ud83d").run()
+    assert answer.text == "Ten seconds ? [1]."
+    assert answer.draft is not None
+    assert answer.draft.text == "ab ?"
+
+
 async def test_closing_the_answer_stops_the_model() -> None:
     bench = Bench(answer="word " * 1000)
     events = bench.pipeline.answer("What is the window?", tenant="acme")

@@ -185,21 +185,23 @@ async def test_commands_go_to_the_running_bot_and_ctrl_c_ends_it_cleanly(place: 
     assert process.returncode == 0
 
 
+async def test_a_path_that_looks_like_markup_is_printed_as_it_is(place: Place) -> None:
+    status, _, err = await place.run("sync", "/nowhere[/b]x")
+    assert status == 1
+    assert "/nowhere[/b]x" in err
+    assert "Traceback" not in err
+
+
 async def check_listeners(place: Place) -> None:
-    webhooks = f"http://127.0.0.1:{place.environment['PROMPTAI_PORT']}"
     console = f"http://127.0.0.1:{place.environment['PROMPTAI_CONSOLE_PORT']}"
     async with aiohttp.ClientSession() as session:
-        async with session.get(f"{webhooks}/healthz") as response:
+        async with session.get(f"{console}/healthz") as response:
             assert response.status == 200
-        async with session.get(f"{webhooks}/readyz") as response:
+        async with session.get(f"{console}/readyz") as response:
             assert await response.json() == {
                 "status": "ready",
                 "parts": {"database": "ok", "index": "ok", "model": "ok", "web": "ok"},
             }
-        async with session.get(f"{webhooks}/metrics") as response:
-            assert response.status == 404
-        async with session.post(f"{webhooks}/slack/events", data="{}") as response:
-            assert response.status == 404
         async with session.get(f"{console}/metrics") as response:
             assert "promptai_questions" in await response.text()
 

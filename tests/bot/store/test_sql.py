@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bot.errors import StoreUnavailable
@@ -133,11 +134,19 @@ async def test_a_conversations_page_shows_the_persons_own_vote(store: SqlStore) 
     assert [e.vote for e in theirs] == [None]
 
 
-async def test_a_thread_is_known_once_it_has_been_asked_in(store: SqlStore) -> None:
+async def test_old_turns_and_messages_without_words_are_no_history(store: SqlStore) -> None:
+    await answered(store, message_id="yesterday", second=0)
+    await answered(store, message_id="help", text="  ", second=12 * 3600)
+    await answered(store, message_id="now", text="recent", second=13 * 3600)
+    turns = await store.history(question(message_id="m4", second=13 * 3600 + 60), limit=6)
+    assert [turn.question for turn in turns] == ["recent"]
+
+
+async def test_an_apology_is_not_rated(store: SqlStore) -> None:
     await store.add_question(question())
-    assert await store.in_thread(Platform.SLACK, "acme", "C1", "t1")
-    assert not await store.in_thread(Platform.SLACK, "acme", "C1", "t2")
-    assert not await store.in_thread(Platform.SLACK, "other", "C1", "t1")
+    await store.set_reply(question().id, "reply-m1")
+    await store.set_apology(question().id, Apology("Sorry.", "ab12"))
+    assert await store.apply_rating(rating()) is RatingOutcome.NOT_AN_ANSWER
 
 
 async def test_unfinished_questions_are_found_oldest_first(store: SqlStore) -> None:
@@ -147,12 +156,20 @@ async def test_unfinished_questions_are_found_oldest_first(store: SqlStore) -> N
     assert await store.unfinished(NOW) == []
 
 
-async def test_a_dead_replica_is_claimed_by_one_other(store: SqlStore) -> None:
+async def test_a_replica_is_dead_when_its_last_heartbeat_is_old_until_it_is_forgotten(store: SqlStore) -> None:
     await store.beat("a", NOW - timedelta(minutes=5))
+    await store.beat("b", NOW - timedelta(minutes=5))
     await store.beat("b", NOW)
-    await store.beat("b", NOW + timedelta(seconds=1))
-    claims = await asyncio.gather(*(store.claim_dead(me, NOW - timedelta(minutes=1)) for me in ("b", "c", "d")))
-    assert [executor for claim in claims for executor in claim] == ["a"]
+    assert await store.dead_replicas("c", NOW - timedelta(minutes=1)) == ["a"]
+    assert await store.dead_replicas("a", NOW - timedelta(minutes=1)) == []
+    await store.forget_replica("a")
+    assert await store.dead_replicas("c", NOW - timedelta(minutes=1)) == []
+
+
+async def test_data_that_the_database_refuses_is_not_taken_for_an_outage(store: SqlStore) -> None:
+    await store.add_question(question())
+    with pytest.raises(IntegrityError):
+        await store.set_answer("q-unknown", ANSWER)
 
 
 async def test_an_export_row_tells_the_whole_story(store: SqlStore) -> None:
