@@ -23,12 +23,13 @@ from pipeline.citations import CitationStream, attribute, citations
 from pipeline.cleaning import clean_text
 from pipeline.errors import ModelError
 from pipeline.llm import ChatModel, Message, complete
+from pipeline.refusal import Refusal
 from pipeline.repetition import LoopGuard
+from pipeline.trace import Run, milliseconds
 from pipeline.types import (
     Answer,
     AnswerEvent,
     AnswerReady,
-    Citation,
     Draft,
     DraftReady,
     Hit,
@@ -37,7 +38,6 @@ from pipeline.types import (
     Stage,
     StageStarted,
     TextDelta,
-    Timings,
     Turn,
 )
 
@@ -94,7 +94,7 @@ class AnsweringPipeline:
 
         `question` must not be empty. Closing the generator cancels the generation on the model server.
         """
-        run = _Run(self._clock, mode or self._options.mode)
+        run = Run(self._clock, mode or self._options.mode)
         question = self._fit_question(question)
         run.question = self._fit_question(await self._standalone(question, history, run))
         draft: Draft | None = None
@@ -116,7 +116,7 @@ class AnsweringPipeline:
             async for event in events:
                 yield event
 
-    async def _standalone(self, question: str, history: Sequence[Turn], run: _Run) -> str:
+    async def _standalone(self, question: str, history: Sequence[Turn], run: Run) -> str:
         """The question as it would be asked without the thread. A model that cannot rewrite costs nothing but time."""
         if not history:
             return question
@@ -132,7 +132,7 @@ class AnsweringPipeline:
         rewritten = rewritten.strip().strip('"')
         return rewritten if _is_rewriting(rewritten, question) else fallback
 
-    async def _draft(self, run: _Run) -> Draft | None:
+    async def _draft(self, run: Run) -> Draft | None:
         """What the model says from memory. A drafter that fails leaves the question to retrieve alone."""
         began = self._clock()
         try:
@@ -146,28 +146,28 @@ class AnsweringPipeline:
             log.warning("draft_failed", error=str(error), model=self._drafter.name)
             return None
         finally:
-            run.timings = replace(run.timings, draft=_ms(began, self._clock()))
+            run.timings = replace(run.timings, draft=milliseconds(began, self._clock()))
         run.asked(self._drafter)
         text = clean_text(text).strip()
         return Draft(text, self._drafter.name) if text else None
 
-    async def _retrieve(self, run: _Run, draft: Draft | None, tenant: str) -> tuple[Hit, ...]:
+    async def _retrieve(self, run: Run, draft: Draft | None, tenant: str) -> tuple[Hit, ...]:
         began = self._clock()
         hits = await self._retriever.retrieve(
             run.question, draft=draft.text if draft else None, tenant=tenant, k=self._options.passages
         )
-        run.timings = replace(run.timings, retrieve=_ms(began, self._clock()))
+        run.timings = replace(run.timings, retrieve=milliseconds(began, self._clock()))
         return hits
 
     def _relevant(self, hits: Sequence[Hit]) -> bool:
         return any(hit.similarity >= self._options.min_similarity for hit in hits)
 
-    async def _write(self, run: _Run, draft: Draft | None, hits: tuple[Hit, ...]) -> AsyncGenerator[AnswerEvent, None]:
+    async def _write(self, run: Run, draft: Draft | None, hits: tuple[Hit, ...]) -> AsyncGenerator[AnswerEvent, None]:
         """Stream the answer's text with its markers checked, then the finished answer."""
         hits = self._fit_passages(run.question, hits)
         messages = self._messages(run, hits)
         stream = CitationStream(len(hits))
-        refusal = _Refusal()
+        refusal = Refusal()
         guard = LoopGuard()
         pieces = self._answerer.stream(messages, max_tokens=self._options.answer_tokens, stop=prompts.STOP)
         async with aclosing(pieces):
@@ -193,7 +193,7 @@ class AnsweringPipeline:
             return
         yield AnswerReady(self._finished(run, text, stream.cited, draft, hits))
 
-    def _messages(self, run: _Run, hits: Sequence[Hit]) -> list[Message]:
+    def _messages(self, run: Run, hits: Sequence[Hit]) -> list[Message]:
         if run.mode is Mode.FINETUNED:
             return prompts.memory_messages(run.question)
         return prompts.answer_messages(
@@ -201,7 +201,7 @@ class AnsweringPipeline:
         )
 
     def _finished(
-        self, run: _Run, text: str, cited: tuple[int, ...], draft: Draft | None, hits: tuple[Hit, ...]
+        self, run: Run, text: str, cited: tuple[int, ...], draft: Draft | None, hits: tuple[Hit, ...]
     ) -> Answer:
         """Cite for a model that did not, and list only what the text still cites."""
         if hits and not cited:
@@ -225,78 +225,8 @@ class AnsweringPipeline:
         return tuple(kept)
 
 
-class _Run:
-    """What is noted down while one question is being answered."""
-
-    def __init__(self, clock: Callable[[], float], mode: Mode) -> None:
-        self.mode = mode
-        self.question = ""
-        self.timings = Timings()
-        self._clock = clock
-        self._began = clock()
-        self._models: list[str] = []
-
-    def asked(self, model: ChatModel) -> None:
-        if model.name not in self._models:
-            self._models.append(model.name)
-
-    def first_text(self) -> None:
-        if self.timings.first_token is None:
-            self.timings = replace(self.timings, first_token=_ms(self._began, self._clock()))
-
-    def abstention(self, draft: Draft | None, hits: tuple[Hit, ...]) -> Answer:
-        return replace(self.answer(prompts.ABSTENTION, (), draft, hits), abstained=True)
-
-    def answer(self, text: str, cited: tuple[Citation, ...], draft: Draft | None, hits: tuple[Hit, ...]) -> Answer:
-        timings = replace(self.timings, total=_ms(self._began, self._clock()))
-        return Answer(
-            text=text,
-            abstained=False,
-            mode=self.mode,
-            citations=cited,
-            question=self.question,
-            draft=draft,
-            hits=hits,
-            timings=timings,
-            models=tuple(self._models),
-        )
-
-
-class _Refusal:
-    """Holds the text back while it may still turn out to be `prompts.NO_ANSWER`."""
-
-    _LEAD = re.compile(r'[\s"\'*_]*')
-
-    def __init__(self) -> None:
-        self.refused = False
-        self._held = ""
-        self._decided = False
-
-    def feed(self, piece: str) -> str:
-        if self._decided:
-            return piece
-        self._held += piece
-        start = self._LEAD.match(self._held)
-        begun = self._held[start.end() if start else 0 :].lower()
-        wanted = prompts.NO_ANSWER.rstrip(".").lower()
-        if begun.startswith(wanted):
-            self._decided = self.refused = True
-            return ""
-        if wanted.startswith(begun):
-            return ""
-        return self.close()
-
-    def close(self) -> str:
-        held, self._held, self._decided = self._held, "", True
-        return held
-
-
 def _is_rewriting(rewritten: str, question: str) -> bool:
     """A usable rewriting keeps the follow-up's own words, is not much longer and is no answer."""
     kept = set(re.findall(r"\w{4,}", question.lower()))
     words = set(re.findall(r"\w{4,}", rewritten.lower()))
     return 0 < len(rewritten) <= 2 * len(question) + 200 and len(kept & words) * 2 >= len(kept) and words > set()
-
-
-def _ms(began: float, now: float) -> float:
-    return round((now - began) * 1000, 1)
