@@ -24,11 +24,11 @@ from bot.settings import BotSettings
 from bot.slack.api import SlackApi, make_client
 from bot.slack.delivery import SlackDelivery
 from bot.slack.identity import Introduction
-from bot.slack.incoming import BotIdentity
 from bot.slack.listeners import Listeners
 from bot.slack.rendering import ACTION_ID
 from bot.slack.requests import EventEndpoint
 from bot.slack.socket import SocketConnection
+from bot.slack.workspaces import SingleWorkspace, Workspaces
 
 __all__ = ["EVENTS", "SCOPES", "SlackAdapter", "SlackDelivery", "build_app"]
 
@@ -47,17 +47,15 @@ SCOPES = {
 """The bot token's scopes and what each is needed for; the manifest asks for these and no others."""
 
 
-def build_app(
-    conversation: Conversation, settings: BotSettings, identity: Callable[[], Awaitable[BotIdentity]]
-) -> AsyncApp:
+def build_app(conversation: Conversation, settings: BotSettings, workspaces: Workspaces) -> AsyncApp:
     """The routes. Events are acknowledged after their listener, so what fails is delivered again."""
     logger = logging.getLogger("slack_bolt.promptai")
     # Below WARNING the library logs whole requests, unverified ones too; `listeners` and `requests` say what matters.
     logger.setLevel(logging.WARNING)
 
     async def authorize() -> AuthorizeResult:
-        me = await identity()
-        return AuthorizeResult(enterprise_id=None, team_id=me.team_id, bot_user_id=me.user_id, bot_id=me.bot_id)
+        # The listeners ask `workspaces` themselves, and call Slack through what it gives them.
+        return AuthorizeResult(enterprise_id=None, team_id=None)
 
     secret = settings.slack_signing_secret
     app = AsyncApp(
@@ -71,7 +69,7 @@ def build_app(
         # `incoming.py` ignores the bot's own events, and says so in the log.
         ignoring_self_events_enabled=False,
     )
-    listeners = Listeners(conversation, settings.tenant, identity)
+    listeners = Listeners(conversation, workspaces)
     for event in EVENTS:
         app.event(event)(listeners.event)
     app.action(ACTION_ID)(listeners.click)
@@ -98,15 +96,17 @@ class SlackAdapter:
         if settings.slack_bot_token is None:
             raise SettingsError("Slack is switched off: set SLACK_BOT_TOKEN.")
         self._client = make_client(settings.slack_api_url, settings.slack_bot_token.get_secret_value())
-        self._introduction = Introduction(SlackApi(self._client), sleep=sleep, uniform=uniform)
-        self._app = build_app(conversation, settings, self._introduction.identity)
+        api = SlackApi(self._client, sleep=sleep, uniform=uniform)
+        self._introduction = Introduction(api, sleep=sleep, uniform=uniform)
+        workspaces = SingleWorkspace(self._introduction, api, settings.tenant)
+        self._app = build_app(conversation, settings, workspaces)
         self._secret = settings.slack_signing_secret
         self._socket: SocketConnection | None = None
         if token := settings.slack_app_token:
             self._socket = SocketConnection(
                 self._app, self._client, token.get_secret_value(), sleep=sleep, uniform=uniform
             )
-        self.delivery = SlackDelivery(self._client, sleep=sleep, uniform=uniform)
+        self.delivery = SlackDelivery(workspaces.api, sleep=sleep)
 
     def add_routes(self, app: web.Application) -> None:
         """Add `POST /slack/events`, if there is a secret to verify its requests with."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
@@ -11,7 +10,6 @@ from functools import partial
 from typing import Any, TypeVar
 
 import structlog
-from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.delivery import Opened, Progress
 from bot.messages import Apology, Question, Reply
@@ -38,20 +36,23 @@ _PLAIN = {"parse": "none", "link_names": False}
 _QUIET = {**_PLAIN, "unfurl_links": False, "unfurl_media": False}
 
 
+ApiFor = Callable[[Mapping[str, str]], Awaitable[SlackApi]]
+"""How to call Slack for the workspace that a question's `address` names (`Workspaces.api`)."""
+
+
 class SlackDelivery:
-    """Replies in the question's thread. Time, waiting and chance are passed in by tests."""
+    """Replies in the question's thread. Time and waiting are passed in by tests."""
 
     def __init__(
         self,
-        client: AsyncWebClient,
+        api_for: ApiFor,
         *,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        uniform: Callable[[], float] = random.random,
         interval: float = MESSAGE_INTERVAL,
         updates_per_minute: int = UPDATES_PER_MINUTE,
     ) -> None:
-        self._api = SlackApi(client, sleep=sleep, uniform=uniform)
+        self._api_for = api_for
         self._updates = LiveUpdates(
             self._show, clock=clock, sleep=sleep, interval=interval, per_minute=updates_per_minute
         )
@@ -91,16 +92,18 @@ class SlackDelivery:
 
     async def _show(self, opened: Opened, text: str) -> None:
         arguments = {"channel": opened.question.conversation, "ts": opened.reply_id, "text": text, **_PLAIN}
-        await self._api.call("chat.update", arguments)
+        api = await self._api_for(opened.question.address)
+        await api.call("chat.update", arguments)
 
     async def _replace(self, opened: Opened, message: SlackMessage) -> None:
         """Update the reply; if somebody deleted it, post it anew."""
         await self._updates.stop(opened)
+        api = await self._api_for(opened.question.address)
 
         async def update(look: Look) -> None:
             where = {"channel": opened.question.conversation, "ts": opened.reply_id}
             arguments = {**where, "text": look.text, "blocks": look.blocks, **_PLAIN}
-            await self._api.persist(lambda _maybe_done: self._api.call("chat.update", arguments))
+            await api.persist(lambda _maybe_done: api.call("chat.update", arguments))
 
         try:
             await self._with_best_look(message, update)
@@ -114,6 +117,7 @@ class SlackDelivery:
         self, question: Question, message: SlackMessage, *, part: int, look_first: bool, unlike: str = ""
     ) -> str:
         """Post a part of a reply in the thread and return its ts; with `look_first` only if it is not there."""
+        api = await self._api_for(question.address)
 
         async def post(look: Look) -> str:
             arguments = {
@@ -131,12 +135,12 @@ class SlackDelivery:
 
             async def attempt(maybe_done: bool) -> str:
                 if look_first or maybe_done:
-                    found = await self._find(question, part)
+                    found = await self._find(api, question, part)
                     if found and found != unlike:
                         return found
-                return str((await self._api.call("chat.postMessage", arguments))["ts"])
+                return str((await api.call("chat.postMessage", arguments))["ts"])
 
-            return await self._api.persist(attempt)
+            return await api.persist(attempt)
 
         try:
             ts = await self._with_best_look(message, post)
@@ -157,7 +161,7 @@ class SlackDelivery:
                 log.warning("slack_blocks_refused", reason=refused.code)
         return await send(plain)
 
-    async def _find(self, question: Question, part: int) -> str | None:
+    async def _find(self, api: SlackApi, question: Question, part: int) -> str | None:
         """The ts of a part that was posted before, or None: also where Slack does not let us look.
 
         Then the part may be posted twice, which is better than never.
@@ -173,7 +177,7 @@ class SlackDelivery:
                 **({"cursor": cursor} if cursor else {}),
             }
             try:
-                page = await self._api.persist(partial(self._replies, arguments))
+                page = await api.persist(partial(_replies, api, arguments))
             except (SlackRefused, SlackUnavailable) as error:
                 log.warning("slack_thread_unreadable", question=question.id, error=str(error))
                 return None
@@ -184,15 +188,16 @@ class SlackDelivery:
             if not cursor:
                 return None
 
-    async def _replies(self, arguments: Mapping[str, Any], _maybe_done: bool) -> Mapping[str, Any]:
-        return await self._api.call("conversations.replies", arguments, verb="GET")
-
     def _remember(self, question_id: str, part: int) -> None:
         if part and question_id not in self._posted:
             return
         self._posted.setdefault(question_id, set()).add(part)
         while len(self._posted) > REMEMBERED:
             self._posted.popitem(last=False)
+
+
+async def _replies(api: SlackApi, arguments: Mapping[str, Any], _maybe_done: bool) -> Mapping[str, Any]:
+    return await api.call("conversations.replies", arguments, verb="GET")
 
 
 def _is_part(message: Mapping[str, Any], question_id: str, part: int) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import structlog
@@ -12,7 +11,8 @@ from slack_bolt.response import BoltResponse
 
 from bot.conversation import Conversation
 from bot.messages import Question, Rating
-from bot.slack.incoming import BotIdentity, Ignored, read_button, read_event
+from bot.slack.incoming import Ignored, read_button, read_event
+from bot.slack.workspaces import Place, Workspaces
 
 log = structlog.get_logger(__name__)
 
@@ -20,20 +20,22 @@ log = structlog.get_logger(__name__)
 class Listeners:
     """The listeners that the routing table names. An error out of one means: do not acknowledge, deliver again."""
 
-    def __init__(self, conversation: Conversation, tenant: str, identity: Callable[[], Awaitable[BotIdentity]]) -> None:
+    def __init__(self, conversation: Conversation, workspaces: Workspaces) -> None:
         self._conversation = conversation
-        self._tenant = tenant
-        self._identity = identity
+        self._workspaces = workspaces
 
     async def event(self, request: AsyncBoltRequest) -> None:
         """A message, a mention or a reaction."""
         if attempt := _header(request, "x-slack-retry-num"):
             log.info("slack_event_redelivered", attempt=attempt, reason=_header(request, "x-slack-retry-reason"))
-        await self._hand_over(read_event(request.body, me=await self._identity(), tenant=self._tenant), request.body)
+        if place := await self._place(request.body):
+            message = read_event(request.body, me=place.me, tenant=place.tenant or "")
+            await self._hand_over(message, place, request.body)
 
     async def click(self, request: AsyncBoltRequest, ack: AsyncAck) -> None:
         """One of the two thumbs under an answer."""
-        await self._hand_over(read_button(request.body, tenant=self._tenant), request.body)
+        if place := await self._place(request.body):
+            await self._hand_over(read_button(request.body, tenant=place.tenant or ""), place, request.body)
         await ack()
 
     async def nothing_to_do(self, request: AsyncBoltRequest, ack: AsyncAck) -> None:
@@ -46,7 +48,15 @@ class Listeners:
         log.error("slack_event_failed", error=str(error), kind=type(error).__name__, **_what(body))
         return BoltResponse(status=500, body="")
 
-    async def _hand_over(self, message: Question | Rating | Ignored, body: dict[str, Any]) -> None:
+    async def _place(self, body: dict[str, Any]) -> Place | None:
+        place = await self._workspaces.place(body)
+        if place is None:
+            self._ignore(Ignored("a workspace in which the bot is not installed"), body)
+        return place
+
+    async def _hand_over(self, message: Question | Rating | Ignored, place: Place, body: dict[str, Any]) -> None:
+        if place.tenant is None:
+            message = Ignored("a workspace or channel that belongs to no tenant")
         match message:
             case Question():
                 await self._conversation.ask(message)

@@ -15,7 +15,7 @@ from bot.slack.api import make_client
 from pipeline.types import Draft, DraftReady, PassagesFound, Stage, StageStarted
 from tests.fakes.samples import ANSWER, HIT, question
 from tests.fakes.slack_api import BOT_TOKEN, CHANNEL, Failure, FakeSlack
-from tests.fakes.slack_bot import ManualTime, eventually
+from tests.fakes.slack_bot import ManualTime, eventually, only
 
 REPLY = Reply("a1", ANSWER)
 SORRY = Apology("Please try again in a minute.", "e-1")
@@ -34,7 +34,7 @@ class Slack:
         """A delivery that remembers nothing: the process after a crash."""
         time = ManualTime()
         client = make_client(self.workspace.url, BOT_TOKEN)
-        return SlackDelivery(client, clock=time.clock, sleep=time.sleep_through, uniform=lambda: 0.0, interval=0.0)
+        return SlackDelivery(only(client, time), clock=time.clock, sleep=time.sleep_through, interval=0.0)
 
     async def opened(self) -> Opened:
         return Opened(self.question, await self.delivery.open(self.question, recovering=False))

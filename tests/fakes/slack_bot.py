@@ -13,9 +13,12 @@ from urllib.parse import urlencode
 
 import aiohttp
 from aiohttp import web
+from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.settings import BotSettings
 from bot.slack import SlackAdapter
+from bot.slack.api import SlackApi
+from bot.slack.delivery import ApiFor
 from tests.fakes.slack_api import APP_TOKEN, BOT_TOKEN, SIGNING_SECRET, FakeSlack, event, sign
 from tests.fakes.teams_store import MemoryStore, RecordingStarter, memory_conversation
 
@@ -60,6 +63,16 @@ class ManualTime:
             woken.set()
             await _settle()
         self.now = end
+
+
+def only(client: AsyncWebClient, time: ManualTime, *, uniform: Callable[[], float] = lambda: 0.5) -> ApiFor:
+    """Calls for the one workspace there is, whose pauses take no time."""
+    api = SlackApi(client, sleep=time.sleep_through, uniform=uniform)
+
+    async def api_for(_address: Mapping[str, str]) -> SlackApi:
+        return api
+
+    return api_for
 
 
 async def _settle() -> None:

@@ -18,7 +18,7 @@ from bot.slack.delivery import EVENT_TYPE
 from pipeline.types import Stage, StageStarted
 from tests.fakes.samples import ANSWER, question
 from tests.fakes.slack_api import BOT_TOKEN, CHANNEL, Failure, FakeSlack
-from tests.fakes.slack_bot import ManualTime, eventually
+from tests.fakes.slack_bot import ManualTime, eventually, only
 
 REPLY = Reply("a1", ANSWER)
 LONG = Reply("a1", replace(ANSWER, text="\n\n".join(f"Paragraph {n}. " + "word " * 100 for n in range(30))))
@@ -45,7 +45,7 @@ class Case:
 def new_delivery(slack: FakeSlack, time: ManualTime) -> SlackDelivery:
     client = make_client(slack.url, BOT_TOKEN)
     client.timeout = 1
-    return SlackDelivery(client, clock=time.clock, sleep=time.sleep_through, uniform=lambda: 0.5, interval=0.0)
+    return SlackDelivery(only(client, time), clock=time.clock, sleep=time.sleep_through, interval=0.0)
 
 
 @pytest.fixture
@@ -240,7 +240,7 @@ async def test_an_unknown_refusal_may_be_tried_later(case: Case) -> None:
 
 
 async def test_no_connection_at_all_is_unavailable(case: Case) -> None:
-    nowhere = SlackDelivery(make_client("http://127.0.0.1:9/api/", BOT_TOKEN), sleep=case.time.sleep_through)
+    nowhere = SlackDelivery(only(make_client("http://127.0.0.1:9/api/", BOT_TOKEN), case.time))
     with pytest.raises(DeliveryUnavailable, match="cannot be reached"):
         await nowhere.open(case.question, recovering=False)
 

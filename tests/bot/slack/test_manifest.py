@@ -10,7 +10,9 @@ import pytest
 import yaml
 
 from bot.slack import EVENTS, SCOPES, build_app
-from bot.slack.incoming import BotIdentity
+from bot.slack.api import SlackApi, make_client
+from bot.slack.identity import Introduction
+from bot.slack.workspaces import SingleWorkspace
 from tests.fakes.slack_api import FakeSlack
 from tests.fakes.slack_bot import slack_settings
 from tests.fakes.teams_store import memory_conversation
@@ -46,11 +48,10 @@ async def test_the_events_are_those_that_the_code_listens_to(manifest: dict[str,
     events = manifest["settings"]["event_subscriptions"]["bot_events"]
     assert sorted({event.split(".")[0] for event in events}) == sorted(EVENTS)
 
-    async def identity() -> BotIdentity:
-        return BotIdentity("U0", "B0", "T0")
-
     async with FakeSlack() as slack:
-        app = build_app(memory_conversation()[0], slack_settings(slack), identity)
+        api = SlackApi(make_client(slack.url, None))
+        workspaces = SingleWorkspace(Introduction(api), api, "acme")
+        app = build_app(memory_conversation()[0], slack_settings(slack), workspaces)
     # One listener an event, one for the thumbs, two that acknowledge the rest.
     assert len(app._async_listeners) == len(EVENTS) + 3
 
