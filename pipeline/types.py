@@ -63,6 +63,12 @@ class Passage:
     """Markdown as in the document."""
     position: int
     """0-based order within the document."""
+    language: str = ""
+    """Of the document: `en`, `pt-br`; empty where nothing says so."""
+    release: str = ""
+    """The product version that the document is about: `2.3`, `latest`; empty where nothing says so."""
+    fold: str = ""
+    """Shared by passages of near-duplicate documents (versions, languages, copies); empty for one of a kind."""
 
     @property
     def embedded_text(self) -> str:

@@ -9,7 +9,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Any, TypeVar
 
-from sqlalchemy import Row, func, select
+from sqlalchemy import Row, func, select, tuple_
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -31,6 +31,9 @@ PASSAGE_COLUMNS = (
     PassageRow.heading_path,
     PassageRow.text,
     PassageRow.position,
+    PassageRow.language,
+    PassageRow.release,
+    PassageRow.fold,
 )
 
 
@@ -49,11 +52,13 @@ class DocumentSummary:
 
 
 @dataclass(frozen=True, slots=True)
-class SourceState:
+class SourceStatus:
     """A source and its last sync."""
 
-    source: str
+    name: str
     tenant: str
+    kind: str
+    """As in `knowledge.toml`: `directory`, `git`, `website`, …"""
     documents: int
     """Visible now."""
     passages: int
@@ -61,11 +66,13 @@ class SourceState:
     state: str
     """Of the last sync: `running`, `done` or `failed`."""
     started_at: datetime
-    finished_at: datetime | None
+    """When the last sync began."""
+    last_synced: datetime | None
+    """When the last sync that succeeded ended; None if none has."""
+    last_error: str | None
+    """Why the last sync failed; None if it did not."""
     failed: tuple[tuple[str, str], ...]
     """Location and reason of each document that the last sync could not read."""
-    error: str | None
-    """Why the last sync failed."""
 
 
 class Catalog:
@@ -125,27 +132,34 @@ class Catalog:
                 )
                 return tuple(DocumentSummary(**row._mapping) for row in rows)
 
-    async def sources(self, tenant: str) -> tuple[SourceState, ...]:
+    async def sources(self, tenant: str) -> tuple[SourceStatus, ...]:
         """Every source that was ever synced for one tenant, by name."""
+        of_tenant = SyncRow.tenant == tenant
+        latest = select(SyncRow.source, func.max(SyncRow.started_at)).where(of_tenant).group_by(SyncRow.source)
+        runs = select(SyncRow.__table__).where(of_tenant, tuple_(SyncRow.source, SyncRow.started_at).in_(latest))
+        done = (
+            select(SyncRow.source, func.max(SyncRow.finished_at))
+            .where(of_tenant, SyncRow.state == "done")
+            .group_by(SyncRow.source)
+        )
         with catalog_errors():
             async with self.engine.connect() as connection:
                 documents = dict(await _counts(connection, DocumentRow, tenant))
                 passages = dict(await _counts(connection, PassageRow, tenant))
-                runs = await connection.execute(
-                    select(SyncRow.__table__).where(SyncRow.tenant == tenant).order_by(SyncRow.started_at)
-                )
-                last = {run.source: run for run in runs}
+                synced = dict((await connection.execute(done)).tuples().all())
+                last = {run.source: run for run in await connection.execute(runs)}
         return tuple(
-            SourceState(
-                source=name,
+            SourceStatus(
+                name=name,
                 tenant=tenant,
+                kind=run.kind,
                 documents=documents.get(name, 0),
                 passages=passages.get(name, 0),
                 state=run.state,
                 started_at=run.started_at,
-                finished_at=run.finished_at,
+                last_synced=synced.get(name),
+                last_error=run.error,
                 failed=tuple((location, reason) for location, reason in run.failed),
-                error=run.error,
             )
             for name, run in sorted(last.items())
         )

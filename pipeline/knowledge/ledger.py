@@ -210,7 +210,9 @@ class Ledger:
 
 
 def _document(staged: Staged, now: datetime) -> dict[str, Any]:
+    key = staged.document.id.partition(":")[2]
     return asdict(staged.document) | {
+        "key": key,
         "version": staged.version,
         "file_hash": staged.file_hash,
         "recipe": staged.recipe,

@@ -7,7 +7,20 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from sqlalchemy import JSON, Boolean, DateTime, Dialect, Float, Index, Integer, MetaData, String, Text, TypeDecorator
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    DateTime,
+    Dialect,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Text,
+    TypeDecorator,
+)
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 knowledge_metadata = MetaData(
@@ -63,6 +76,18 @@ class DocumentRow(_Base):
     """The sync that wrote this version."""
     visible: Mapped[bool] = mapped_column(Boolean)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    key: Mapped[str] = mapped_column(String(1000), server_default="")
+    """Its name within the source, by which a sync recognises it; the id stays when a document is renamed."""
+    stamp: Mapped[str] = mapped_column(String(200), server_default="")
+    """What the source says of this content without it being read (a Git blob, an ETag); empty where it cannot."""
+    language: Mapped[str] = mapped_column(String(20), server_default="")
+    """`en`, `pt-br`; empty where nothing says so."""
+    release: Mapped[str] = mapped_column(String(60), server_default="")
+    """The product version that the page is about: `2.3`, `latest`; empty where nothing says so."""
+    signature: Mapped[bytes] = mapped_column(LargeBinary, server_default="")
+    """MinHash of the text (`folding.signature`)."""
+    fold: Mapped[str] = mapped_column(String(32), server_default="")
+    """Shared by near-duplicate documents of the tenant (versions, languages, copies); empty for one of a kind."""
 
 
 class PassageRow(_Base):
@@ -85,6 +110,10 @@ class PassageRow(_Base):
     visible: Mapped[bool] = mapped_column(Boolean)
     indexed_by: Mapped[str] = mapped_column(String(40))
     """The embedder whose vector is in the index; empty until both indexes hold the passage."""
+    language: Mapped[str] = mapped_column(String(20), server_default="")
+    """This and the next two: copied from the document, so that a query reads one table."""
+    release: Mapped[str] = mapped_column(String(60), server_default="")
+    fold: Mapped[str] = mapped_column(String(32), server_default="")
 
 
 class SyncRow(_Base):
@@ -110,3 +139,34 @@ class SyncRow(_Base):
     """Why it failed."""
     started_at: Mapped[datetime] = mapped_column(UtcDateTime)
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime, default=None)
+    kind: Mapped[str] = mapped_column(String(200), server_default="directory")
+    """The source's kind, as in `knowledge.toml`."""
+    renamed: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
+
+
+class LeaseRow(_Base):
+    """Who is syncing a tenant's documents: one process at a time."""
+
+    __tablename__ = "sync_leases"
+
+    tenant: Mapped[str] = mapped_column(String(200), primary_key=True)
+    holder: Mapped[str] = mapped_column(String(300))
+    until: Mapped[datetime] = mapped_column(UtcDateTime)
+    """Renewed while the sync runs; past it the holder is taken to be dead."""
+
+
+class WebPageRow(_Base):
+    """What a website said of a page, for the next conditional request."""
+
+    __tablename__ = "web_pages"
+
+    tenant: Mapped[str] = mapped_column(String(200), primary_key=True)
+    source: Mapped[str] = mapped_column(String(200), primary_key=True)
+    url: Mapped[str] = mapped_column(String(1000), primary_key=True)
+    etag: Mapped[str] = mapped_column(Text)
+    last_modified: Mapped[str] = mapped_column(Text)
+    body_hash: Mapped[str] = mapped_column(String(64))
+    """SHA-256 (hex) of the body."""
+    media_type: Mapped[str] = mapped_column(String(100))
+    links: Mapped[list[str]] = mapped_column(JSON)
+    """Where the page leads: a crawl follows them also when the page itself has not changed."""

@@ -69,7 +69,7 @@ async def test_a_sources_state_tells_counts_failures_and_times(world: World) -> 
     world.write("bad.md", "")
     await world.sync()
     [state] = await world.catalog.sources("shared")
-    assert (state.source, state.tenant, state.documents, state.passages, state.state) == (
+    assert (state.name, state.tenant, state.documents, state.passages, state.state) == (
         "docs",
         "shared",
         1,
@@ -77,9 +77,10 @@ async def test_a_sources_state_tells_counts_failures_and_times(world: World) -> 
         "done",
     )
     assert state.failed == (("bad.md", "empty file"),)
-    assert state.error is None
-    assert state.finished_at is not None
-    assert state.finished_at >= state.started_at
+    assert state.last_error is None
+    assert state.kind == "directory"
+    assert state.last_synced is not None
+    assert state.last_synced >= state.started_at
     assert state.started_at.tzinfo is not None
 
 

@@ -157,7 +157,7 @@ async def test_a_source_that_is_missing_changes_nothing(world: World, tmp_path: 
     assert await world.texts("alert window invoices") == before
     [state] = await world.catalog.sources("shared")
     assert state.state == "failed"
-    assert "does not exist" in (state.error or "")
+    assert "does not exist" in (state.last_error or "")
 
 
 async def test_a_folder_that_suddenly_is_empty_removes_nothing_unless_allowed(world: World) -> None:
@@ -283,7 +283,7 @@ async def test_an_index_that_fails_leaves_the_old_documents_serving(world: World
     assert await world.passages() == before
     assert "Invoices are sent yearly." not in await world.texts("invoices")
     [state] = await world.catalog.sources("shared")
-    assert (state.state, state.error) == ("failed", "the disk is full")
+    assert (state.state, state.last_error) == ("failed", "the disk is full")
     assert counts(await world.sync()) == (0, 1, 0, 1)
     await world.assert_tidy()
 
