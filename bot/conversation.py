@@ -66,6 +66,9 @@ class Store(Protocol):
     async def apply_rating(self, rating: Rating) -> RatingOutcome:
         """Add the gesture to the history and fold the person's gestures into one current vote."""
 
+    async def clear_ratings(self, platform: Platform, tenant: str, person: Person) -> int:
+        """Withdraw all of a person's votes; returns how many there were."""
+
     async def history(self, question: Question, limit: int) -> Sequence[Turn]:
         """The answered turns of the question's thread before it, oldest first."""
 
@@ -111,6 +114,14 @@ class Conversation:
             self._metrics.ratings.labels("withdrawn" if rating.removed else rating.vote.value).inc()
         log.info("rating", outcome=outcome.value, platform=rating.platform.value, reply=rating.reply_id)
         return outcome
+
+    async def clear_ratings(self, platform: Platform, tenant: str, person: Person) -> int:
+        """Withdraw all votes of a person in a tenant; returns how many there were."""
+        cleared = await self._store.clear_ratings(platform, tenant, person)
+        if self._metrics is not None:
+            self._metrics.ratings.labels("withdrawn").inc(cleared)
+        log.info("ratings_cleared", platform=platform.value, count=cleared)
+        return cleared
 
     async def exchanges(self, platform: Platform, tenant: str, conversation: str, person: Person) -> Sequence[Exchange]:
         """What was asked and answered in a conversation, oldest first, with `person`'s votes."""

@@ -7,6 +7,7 @@ was recorded, and the rest with the recorded id, possibly a second time: each mu
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -46,3 +47,17 @@ class Delivery(Protocol):
 
     async def fail(self, opened: Opened, apology: Apology) -> None:
         """Show the apology with its error id. Raises `DeliveryError`."""
+
+
+class ReplyLog(Protocol):
+    """Which messages show a reply: a platform that splits a reply, or replaces it, writes each one down.
+
+    Implemented by `bot.store.SqlStore`; raises `StoreUnavailable`. What is written here is not posted twice after a
+    crash, and can be rated.
+    """
+
+    async def add_message(self, question_id: str, part: int, message_id: str) -> None:
+        """Write down a message that was posted; part 0 is the reply's beginning. Repeating it changes nothing."""
+
+    async def messages(self, question_id: str) -> Mapping[int, str]:
+        """The platform's ids of the messages by part."""

@@ -95,7 +95,10 @@ class Rating:
     tenant: str
     conversation: str
     reply_id: str
-    """The platform's id of the rated message (a reply of ours, or not: then nothing is rated)."""
+    """The platform's id of the rated message (a reply of ours, or not: then nothing is rated).
+
+    Empty where the platform does not say: the conversation's answer is meant, if it holds exactly one.
+    """
     person: Person
     vote: Vote
     gesture: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -86,6 +87,55 @@ def event_values(question_id: str, rating: Rating) -> dict[str, object]:
         "comment": rating.comment,
         "at": rating.at,
     }
+
+
+def withdrawal_values(question_id: str, person: Person, standing: Gesture, at: datetime) -> dict[str, object]:
+    """The event that takes a gesture back."""
+    return {
+        "question_id": question_id,
+        "person_id": person.id,
+        "vote": standing.vote.value,
+        "gesture": standing.name,
+        "removed": True,
+        "way": standing.way.value,
+        "comment": None,
+        "at": at,
+    }
+
+
+def early_values(rating: Rating, kept_at: datetime) -> dict[str, object]:
+    return {
+        "platform": rating.platform.value,
+        "tenant": rating.tenant,
+        "conversation": rating.conversation,
+        "reply_id": rating.reply_id,
+        "person_id": rating.person.id,
+        "person_name": rating.person.name,
+        "person_team": rating.person.team,
+        "vote": rating.vote.value,
+        "gesture": rating.gesture,
+        "removed": rating.removed,
+        "way": rating.way.value,
+        "comment": rating.comment,
+        "at": rating.at,
+        "kept_at": kept_at,
+    }
+
+
+def early_rating(row: Any) -> Rating:
+    return Rating(
+        platform=Platform(row.platform),
+        tenant=row.tenant,
+        conversation=row.conversation,
+        reply_id=row.reply_id,
+        person=Person(row.person_id, row.person_name, row.person_team),
+        vote=Vote(row.vote),
+        gesture=row.gesture,
+        removed=row.removed,
+        way=Way(row.way),
+        at=row.at,
+        comment=row.comment,
+    )
 
 
 def rating_values(question_id: str, person: Person, current: Gesture) -> dict[str, object]:

@@ -1,22 +1,19 @@
-"""Questions, answers and ratings in SQL."""
+"""Questions and answers in SQL. Messages of replies are in `replies`, ratings in `ratings`."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
-from datetime import UTC, datetime
-from typing import Any
+from collections.abc import Sequence
+from datetime import datetime
 
 from sqlalchemy import bindparam, delete, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bot.conversation import MAX_HISTORY_AGE, Exchange
-from bot.messages import Apology, Person, Platform, Question, Rating, RatingOutcome
+from bot.messages import Apology, Person, Platform, Question
 from bot.store import rows
 from bot.store.database import store_errors
+from bot.store.replies import SqlReplies
 from bot.store.rows import StoredQuestion
-from bot.store.tables import AnswerRow, Base, QuestionRow, RatingEventRow, RatingRow, ReplicaRow
-from bot.store.votes import current_vote
+from bot.store.tables import AnswerRow, QuestionRow, RatingRow, ReplicaRow
 from pipeline.types import Answer, Turn
 
 _LOAD = (
@@ -27,12 +24,8 @@ _LOAD = (
 """Built once: with so many columns, building takes longer than asking."""
 
 
-class SqlStore:
+class SqlStore(SqlReplies):
     """Implements `bot.conversation.Store` and what the workflow needs. Raises `StoreUnavailable`."""
-
-    def __init__(self, engine: AsyncEngine, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
-        self._engine = engine
-        self._now = now
 
     async def add_question(self, question: Question) -> bool:
         values = {
@@ -64,10 +57,6 @@ class SqlStore:
         if row is None:
             return None
         return rows.stored_question(row)
-
-    async def set_reply(self, question_id: str, reply_id: str) -> None:
-        """Record the platform's id of the opened reply."""
-        await self._update(question_id, reply_id=reply_id)
 
     async def set_answer(self, question_id: str, answer: Answer) -> None:
         """Store the finished answer; a second one for the same question is ignored."""
@@ -130,40 +119,6 @@ class SqlStore:
             async with self._engine.begin() as connection:
                 await connection.execute(delete(ReplicaRow).where(ReplicaRow.executor_id == executor_id))
 
-    async def apply_rating(self, rating: Rating) -> RatingOutcome:
-        find = select(QuestionRow.id).where(
-            QuestionRow.platform == rating.platform.value,
-            QuestionRow.tenant == rating.tenant,
-            QuestionRow.conversation == rating.conversation,
-            QuestionRow.reply_id == rating.reply_id,
-            QuestionRow.apology.is_(None),
-        )
-        with store_errors():
-            async with self._engine.connect() as connection:
-                question_id = (await connection.scalars(find)).first()
-            if question_id is None:
-                return RatingOutcome.NOT_AN_ANSWER
-            return await self._fold(question_id, rating)
-
-    async def _fold(self, question_id: str, rating: Rating) -> RatingOutcome:
-        """Add the gesture, then derive the person's current vote from all of them, in one transaction."""
-        mine = (RatingEventRow.question_id == question_id, RatingEventRow.person_id == rating.person.id)
-        async with self._engine.begin() as connection:
-            # The question's row is locked first, so that two gestures of one person cannot both miss the other
-            # (PostgreSQL). On SQLite this write takes the database's one write lock.
-            lock = update(QuestionRow).where(QuestionRow.id == question_id).values(id=question_id)
-            await connection.execute(lock)
-            await connection.execute(self._insert(RatingEventRow), rows.event_values(question_id, rating))
-            events = (await connection.execute(select(RatingEventRow.__table__).where(*mine))).all()
-            current = current_vote(rows.gesture(row) for row in events)
-            await connection.execute(
-                delete(RatingRow).where(RatingRow.question_id == question_id, RatingRow.person_id == rating.person.id)
-            )
-            if current is not None:
-                values = rows.rating_values(question_id, rating.person, current)
-                await connection.execute(self._insert(RatingRow), values)
-        return RatingOutcome.WITHDRAWN if current is None else RatingOutcome.RECORDED
-
     async def history(self, question: Question, limit: int) -> Sequence[Turn]:
         query = (
             select(QuestionRow.text, AnswerRow.text.label("answer"))
@@ -203,33 +158,7 @@ class SqlStore:
             async with self._engine.connect() as connection:
                 return [rows.exchange(row) for row in (await connection.execute(query)).all()]
 
-    async def rated(self, tenant: str | None = None, since: datetime | None = None) -> AsyncIterator[dict[str, Any]]:
-        """Every current vote with its question and answer, oldest first: what `promptai ratings export` writes."""
-        query = (
-            select(*QuestionRow.__table__.columns, RatingRow.vote, RatingRow.way, RatingRow.comment)
-            .add_columns(
-                RatingRow.rated_at, RatingRow.person_id.label("rater"), RatingRow.person_team.label("rater_team")
-            )
-            .add_columns(AnswerRow.trace)
-            .join(RatingRow, RatingRow.question_id == QuestionRow.id)
-            .outerjoin(AnswerRow, AnswerRow.question_id == QuestionRow.id)
-            .order_by(RatingRow.rated_at)
-        )
-        if tenant is not None:
-            query = query.where(QuestionRow.tenant == tenant)
-        if since is not None:
-            query = query.where(RatingRow.rated_at >= since)
-        with store_errors():
-            async with self._engine.connect() as connection:
-                async for row in await connection.stream(query):
-                    yield rows.export_row(row)
-
     async def _update(self, question_id: str, **values: object) -> None:
         with store_errors():
             async with self._engine.begin() as connection:
                 await connection.execute(update(QuestionRow).where(QuestionRow.id == question_id).values(**values))
-
-    def _insert(self, table: type[Base]) -> Any:
-        """An insert that does nothing where the row is there already."""
-        insert = postgresql.insert if self._engine.dialect.name == "postgresql" else sqlite.insert
-        return insert(table).on_conflict_do_nothing()

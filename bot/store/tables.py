@@ -68,6 +68,20 @@ class AnswerRow(Base):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
+class ReplyMessageRow(Base):
+    """A message that shows a part of a reply. People rate any of them."""
+
+    __tablename__ = "reply_messages"
+    __table_args__ = (Index(None, "message_id"),)
+
+    question_id: Mapped[str] = mapped_column(ForeignKey("questions.id", ondelete="CASCADE"), primary_key=True)
+    message_id: Mapped[str] = mapped_column(String(512), primary_key=True)
+    """The platform's id; unique within the question's conversation."""
+    part: Mapped[int]
+    """0 is the beginning of the reply. Of two messages of one part the later one is shown, the earlier one lost."""
+    posted_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
 class RatingRow(Base):
     """A person's current vote on an answer; no row means no vote."""
 
@@ -98,6 +112,29 @@ class RatingEventRow(Base):
     way: Mapped[str] = mapped_column(String(16))
     comment: Mapped[str | None] = mapped_column(Text)
     at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class EarlyRatingRow(Base):
+    """A gesture on a message that was not known yet, while a reply was being made in its conversation."""
+
+    __tablename__ = "early_ratings"
+    __table_args__ = (Index(None, "platform", "tenant", "conversation", "reply_id"), Index(None, "kept_at"))
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    platform: Mapped[str] = mapped_column(String(16))
+    tenant: Mapped[str] = mapped_column(String(64))
+    conversation: Mapped[str] = mapped_column(String(512))
+    reply_id: Mapped[str] = mapped_column(String(512))
+    person_id: Mapped[str] = mapped_column(String(256))
+    person_name: Mapped[str | None] = mapped_column(String(256))
+    person_team: Mapped[str | None] = mapped_column(String(256))
+    vote: Mapped[str] = mapped_column(String(8))
+    gesture: Mapped[str] = mapped_column(String(64))
+    removed: Mapped[bool]
+    way: Mapped[str] = mapped_column(String(16))
+    comment: Mapped[str | None] = mapped_column(Text)
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
+    kept_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
 class ReplicaRow(Base):

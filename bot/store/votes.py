@@ -22,8 +22,8 @@ class Gesture:
     comment: str | None = None
 
 
-def current_vote(gestures: Iterable[Gesture]) -> Gesture | None:
-    """The latest gesture that still stands, or None.
+def standing_gestures(gestures: Iterable[Gesture]) -> list[Gesture]:
+    """The gestures that have not been taken back, in no particular order.
 
     Order of arrival does not matter, only `at`; of two at the same instant the removal comes last, so that a vote which
     was given and taken back stays taken back.
@@ -34,4 +34,9 @@ def current_vote(gestures: Iterable[Gesture]) -> Gesture | None:
             standing[gesture.name] = gesture
         elif gesture.name in standing and standing[gesture.name].vote is gesture.vote:
             del standing[gesture.name]
-    return max(standing.values(), key=lambda g: g.at, default=None)
+    return list(standing.values())
+
+
+def current_vote(gestures: Iterable[Gesture]) -> Gesture | None:
+    """The latest gesture that still stands, or None."""
+    return max(standing_gestures(gestures), key=lambda g: g.at, default=None)

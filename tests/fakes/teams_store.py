@@ -36,6 +36,12 @@ class MemoryStore:
         self.ratings.append(rating)
         return RatingOutcome.WITHDRAWN if rating.removed else RatingOutcome.RECORDED
 
+    async def clear_ratings(self, platform: Platform, tenant: str, person: Person) -> int:
+        await self._reach()
+        mine = [rating for rating in self.ratings if (rating.tenant, rating.person.id) == (tenant, person.id)]
+        self.ratings = [rating for rating in self.ratings if rating not in mine]
+        return len(mine)
+
     async def history(self, question: Question, limit: int) -> Sequence[Turn]:
         return ()
 

@@ -52,6 +52,14 @@ class WebStore:
         row.gestures[rating.person.id, rating.gesture] = (rating.at, rating.vote, rating.removed)
         return RatingOutcome.RECORDED if row.vote_of(rating.person) else RatingOutcome.WITHDRAWN
 
+    async def clear_ratings(self, platform: Platform, tenant: str, person: Person) -> int:
+        self._reach()
+        rows = [r for r in self.rows.values() if (r.question.platform, r.question.tenant) == (platform, tenant)]
+        rated = [row for row in rows if row.vote_of(person)]
+        for row in rated:
+            row.gestures = {key: given for key, given in row.gestures.items() if key[0] != person.id}
+        return len(rated)
+
     async def history(self, question: Question, limit: int) -> Sequence[Turn]:
         self._reach()
         rows = [r for r in self._thread(question.platform, question.tenant, question.conversation) if r.answer]
