@@ -10,16 +10,25 @@ from bot.store.database import (
     store_errors,
     workflow_database_url,
 )
+from bot.store.encryption import Cipher, new_key
+from bot.store.installations import SlackInstallation, SqlInstallations, SqlOAuthStates
+from bot.store.notices import SqlNotices
 from bot.store.rows import StoredQuestion, answer_id
 from bot.store.sql import SqlStore
 
 __all__ = [
+    "Cipher",
     "Engine",
+    "SlackInstallation",
+    "SqlInstallations",
+    "SqlNotices",
+    "SqlOAuthStates",
     "SqlStore",
     "StoredQuestion",
     "answer_id",
     "database_url",
     "migrate",
+    "new_key",
     "open_engine",
     "pending_migration",
     "prepare_workflow_database",
