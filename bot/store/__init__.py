@@ -11,6 +11,7 @@ from bot.store.database import (
     workflow_database_url,
 )
 from bot.store.encryption import Cipher, new_key
+from bot.store.escalations import Claim
 from bot.store.installations import SlackInstallation, SqlInstallations, SqlOAuthStates
 from bot.store.notices import SqlNotices
 from bot.store.rows import StoredQuestion, answer_id
@@ -18,6 +19,7 @@ from bot.store.sql import SqlStore
 
 __all__ = [
     "Cipher",
+    "Claim",
     "Engine",
     "SlackInstallation",
     "SqlInstallations",
