@@ -1,5 +1,6 @@
 """Questions, answers and ratings in SQL (SQLAlchemy 2, SQLite or PostgreSQL)."""
 
+from bot.store.budgets import SqlBudgets, Terms
 from bot.store.database import (
     Engine,
     database_url,
@@ -22,11 +23,13 @@ __all__ = [
     "Claim",
     "Engine",
     "SlackInstallation",
+    "SqlBudgets",
     "SqlInstallations",
     "SqlNotices",
     "SqlOAuthStates",
     "SqlStore",
     "StoredQuestion",
+    "Terms",
     "answer_id",
     "database_url",
     "migrate",
