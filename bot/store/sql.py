@@ -12,10 +12,11 @@ from bot.messages import Apology, Person, Platform, Question
 from bot.store import rows
 from bot.store.database import store_errors
 from bot.store.escalations import SqlEscalations
+from bot.store.freshness import citation_values
 from bot.store.popular import SqlPopular
 from bot.store.replies import SqlReplies
 from bot.store.rows import StoredQuestion
-from bot.store.tables import AnswerRow, QuestionRow, RatingRow, ReplicaRow
+from bot.store.tables import AnswerRow, CitationRow, QuestionRow, RatingRow, ReplicaRow
 from bot.store.threads import SqlThreads
 from pipeline.types import Answer, Turn
 
@@ -70,7 +71,7 @@ class SqlStore(SqlReplies, SqlThreads, SqlEscalations, SqlPopular):
         return None if question_id is None else await self.load(question_id)
 
     async def set_answer(self, question_id: str, answer: Answer) -> None:
-        """Store the finished answer; a second one for the same question is ignored."""
+        """Store the finished answer and what it cites; a second one for the same question is ignored."""
         values = {
             "question_id": question_id,
             "text": answer.text,
@@ -81,7 +82,9 @@ class SqlStore(SqlReplies, SqlThreads, SqlEscalations, SqlPopular):
         }
         with store_errors():
             async with self._engine.begin() as connection:
-                await connection.execute(self._insert(AnswerRow), values)
+                stored = await connection.execute(self._insert(AnswerRow), values)
+                if stored.rowcount and (cited := citation_values(question_id, answer)):
+                    await connection.execute(self._insert(CitationRow), cited)
 
     async def set_apology(self, question_id: str, apology: Apology) -> None:
         """Record why there is no answer."""

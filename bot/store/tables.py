@@ -68,6 +68,30 @@ class AnswerRow(Base):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
+class CitationRow(Base):
+    """A passage that an answer cites, and whether it still is what it was."""
+
+    __tablename__ = "citations"
+    __table_args__ = (Index(None, "tenant", "passage_id"), Index(None, "stale_since"))
+
+    question_id: Mapped[str] = mapped_column(ForeignKey("questions.id", ondelete="CASCADE"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    """As in the answer's text: `[number]`."""
+    tenant: Mapped[str] = mapped_column(String(200))
+    """Whose passage: the asking tenant's or the shared one."""
+    passage_id: Mapped[str] = mapped_column(String(32))
+    """The cited passage; after a sync that cut its document anew, the one that holds the same words."""
+    document_id: Mapped[str] = mapped_column(String(1200))
+    title: Mapped[str] = mapped_column(Text)
+    location: Mapped[str] = mapped_column(Text)
+    stale_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """When a sync noticed that the cited words are gone; None while they stand."""
+    reason: Mapped[str] = mapped_column(String(16), server_default="")
+    """`changed` or `removed`, where stale."""
+    told_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """When the answer's thread was told."""
+
+
 class ReplyMessageRow(Base):
     """A message that shows a part of a reply. People rate any of them."""
 
