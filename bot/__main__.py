@@ -7,25 +7,25 @@ import csv
 import json
 import re
 import sys
-from collections.abc import AsyncGenerator, Coroutine, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, TypeVar
+from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 
-from bot.errors import BotError, SettingsError
+from bot.evaluate_command import app as evaluate_app
 from bot.logs import configure_logs
-from bot.settings import TENANT_PATTERN, BotSettings, load_settings
-from pipeline.errors import DataDirectoryBusy, PipelineError
+from bot.running import err, read_settings, secrets_of
+from bot.running import fail as _fail
+from bot.running import run as _run
+from bot.running import with_settings as _with_settings
+from bot.settings import TENANT_PATTERN, BotSettings
+from pipeline.errors import DataDirectoryBusy
 from pipeline.settings import PipelineSettings
 from pipeline.types import SHARED, Mode
-
-T = TypeVar("T")
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -36,7 +36,7 @@ app = typer.Typer(
 )
 ratings_app = typer.Typer(no_args_is_help=True, help="What people thought of the answers.")
 app.add_typer(ratings_app, name="ratings")
-err = Console(stderr=True, highlight=False)
+app.add_typer(evaluate_app, name="evaluate")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Tenant = Annotated[
@@ -57,7 +57,7 @@ def serve() -> None:
     on PROMPTAI_CONSOLE_HOST:PROMPTAI_CONSOLE_PORT. Ctrl-C stops it; questions that are being answered then go on after
     the next start.
     """
-    bot, settings = _settings()
+    bot, settings = read_settings()
     configure_logs(bot.log_level, secrets_of(bot, settings))
     from bot import startup  # noqa: PLC0415 - a wrong setting is told at once, before seconds of imports
 
@@ -226,12 +226,6 @@ def _csv_cell(value: object) -> object:
     return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
 
 
-def secrets_of(bot: BotSettings, settings: PipelineSettings) -> list[str]:
-    """Every secret setting's value, for the logs to blank out."""
-    values = [*bot.model_dump().values(), *settings.model_dump().values()]
-    return [value.get_secret_value() for value in values if hasattr(value, "get_secret_value")]
-
-
 async def _command(
     bot: BotSettings, settings: PipelineSettings, name: str, params: Mapping[str, Any]
 ) -> AsyncGenerator[dict[str, Any], None]:
@@ -251,34 +245,6 @@ async def _command(
     async with aclosing(call(settings.data_dir, name, params)) as events:
         async for event in events:
             yield event
-
-
-def _settings() -> tuple[BotSettings, PipelineSettings]:
-    try:
-        return load_settings()
-    except SettingsError as error:
-        _fail(str(error))
-
-
-async def _with_settings(run: Any) -> None:
-    bot, settings = _settings()
-    configure_logs("ERROR" if bot.log_level == "INFO" else bot.log_level, secrets_of(bot, settings))
-    await run(bot, settings)
-
-
-def _run(work: Coroutine[Any, Any, T]) -> T:
-    """Run to the end; errors of ours become one line and exit status 1, Ctrl-C is no error to report."""
-    try:
-        return asyncio.run(work)
-    except (BotError, PipelineError) as error:
-        _fail(str(error))
-    except KeyboardInterrupt:
-        raise SystemExit(130) from None
-
-
-def _fail(message: str) -> NoReturn:
-    err.print(f"[bold red]Error:[/] {escape(message)}", soft_wrap=True)
-    raise SystemExit(1)
 
 
 def main() -> None:

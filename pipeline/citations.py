@@ -149,5 +149,11 @@ def _cite_sentence(sentence: str, vocabularies: Sequence[set[str]], order: list[
     return f"{sentence[:cut]} [{order.index(best) + 1}]{sentence[cut:]}"
 
 
+def support(sentence: str, source: str) -> float:
+    """Share of a sentence's words that `source` holds, 0 to 1; markers are no words, and a wordless sentence needs none."""
+    words = _words(_MARKER.sub(" ", sentence))
+    return len(words & _words(source)) / len(words) if words else 1.0
+
+
 def _words(text: str) -> set[str]:
     return {word.lower() for word in _WORD.findall(text)}

@@ -7,11 +7,11 @@
     │   ├── ModelRejected          answered 4xx: the request itself is wrong (too long, unknown field)
     │   └── ModelStreamBroken      stalled, broke off or sent an error after the first token
     ├── RetrievalError             the vector or keyword index
-    │   ├── IndexUnavailable       cannot be opened or reached
-    │   └── TenantRefused          a tenant's isolation is in doubt: its questions wait until it is mended
+    │   └── IndexUnavailable       cannot be opened or reached
     ├── KnowledgeError             documents
     │   ├── SourceNotFound         the source's location does not exist
     │   └── DocumentUnreadable     one document cannot be converted; the others go on
+    ├── EvaluationError            questions, drafts or a run that cannot be evaluated
     ├── CatalogUnavailable         the database that says which passages are visible
     └── DataDirectoryBusy          another process owns PROMPTAI_DATA_DIR
 
@@ -53,10 +53,6 @@ class IndexUnavailable(RetrievalError):
     """The index cannot be opened or reached."""
 
 
-class TenantRefused(RetrievalError):
-    """A check found that the tenant can reach another one's documents: it is refused until a check finds otherwise."""
-
-
 class KnowledgeError(PipelineError):
     """Documents could not be read."""
 
@@ -67,6 +63,10 @@ class SourceNotFound(KnowledgeError):
 
 class DocumentUnreadable(KnowledgeError):
     """One document cannot be converted; the others go on."""
+
+
+class EvaluationError(PipelineError):
+    """Questions, replayed drafts or an earlier run do not fit; nothing was measured."""
 
 
 class CatalogUnavailable(PipelineError):

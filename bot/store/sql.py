@@ -1,4 +1,4 @@
-"""Questions and answers in SQL. The other files of this folder add messages of replies, ratings, threads and more."""
+"""Questions and answers in SQL. Messages of replies are in `replies`, ratings in `ratings`."""
 
 from __future__ import annotations
 
@@ -11,13 +11,9 @@ from bot.conversation import MAX_HISTORY_AGE, Exchange
 from bot.messages import Apology, Person, Platform, Question
 from bot.store import rows
 from bot.store.database import store_errors
-from bot.store.escalations import SqlEscalations
-from bot.store.freshness import citation_values
-from bot.store.popular import SqlPopular
 from bot.store.replies import SqlReplies
 from bot.store.rows import StoredQuestion
-from bot.store.tables import AnswerRow, CitationRow, QuestionRow, RatingRow, ReplicaRow
-from bot.store.threads import SqlThreads
+from bot.store.tables import AnswerRow, QuestionRow, RatingRow, ReplicaRow
 from pipeline.types import Answer, Turn
 
 _LOAD = (
@@ -28,7 +24,7 @@ _LOAD = (
 """Built once: with so many columns, building takes longer than asking."""
 
 
-class SqlStore(SqlReplies, SqlThreads, SqlEscalations, SqlPopular):
+class SqlStore(SqlReplies):
     """Implements `bot.conversation.Store` and what the workflow needs. Raises `StoreUnavailable`."""
 
     async def add_question(self, question: Question) -> bool:
@@ -62,16 +58,8 @@ class SqlStore(SqlReplies, SqlThreads, SqlEscalations, SqlPopular):
             return None
         return rows.stored_question(row)
 
-    async def shown_by(
-        self, platform: Platform, tenant: str, conversation: str, message_id: str
-    ) -> StoredQuestion | None:
-        """The question whose answer a message shows."""
-        with store_errors():
-            question_id = await self._shown_by(platform, tenant, conversation, message_id)
-        return None if question_id is None else await self.load(question_id)
-
     async def set_answer(self, question_id: str, answer: Answer) -> None:
-        """Store the finished answer and what it cites; a second one for the same question is ignored."""
+        """Store the finished answer; a second one for the same question is ignored."""
         values = {
             "question_id": question_id,
             "text": answer.text,
@@ -82,9 +70,7 @@ class SqlStore(SqlReplies, SqlThreads, SqlEscalations, SqlPopular):
         }
         with store_errors():
             async with self._engine.begin() as connection:
-                stored = await connection.execute(self._insert(AnswerRow), values)
-                if stored.rowcount and (cited := citation_values(question_id, answer)):
-                    await connection.execute(self._insert(CitationRow), cited)
+                await connection.execute(self._insert(AnswerRow), values)
 
     async def set_apology(self, question_id: str, apology: Apology) -> None:
         """Record why there is no answer."""

@@ -214,3 +214,19 @@ async def test_ratings_of_nothing_are_an_empty_export(place: Place) -> None:
 async def test_migrating_an_up_to_date_database_changes_nothing(place: Place) -> None:
     result = await place.json("migrate")
     assert result["before"] == result["now"]
+
+
+async def test_evaluating_retrieval_on_what_was_synced_needs_no_model(place: Place) -> None:
+    questions = place.folder / "questions.jsonl"
+    gold = {"gold_pages": ["alerts.md"], "gold_sections": [{"page": "alerts.md", "heading": "Default window"}]}
+    questions.write_text(json.dumps({"id": "q1", "question": "What is the window of quality alerts?", **gold}))
+    command = ("evaluate", "-q", str(questions), "--retrieval-only", "-o", str(place.folder / "evaluation"))
+    report = await place.json(*command)
+    values = {cell["metric"]: cell["value"]["value"] for cell in report["cells"] if cell["arm"] == "rag"}
+    assert (values["page R@1"], values["section nDCG@10"]) == (1.0, 1.0)
+    assert (place.folder / "evaluation" / "report.html").is_file()
+    questions.write_text(json.dumps({"id": "q1", "question": "What?", "gold_pages": ["gone.md"]}))
+    status, _, err = await place.run(*command)
+    assert status == 1
+    assert "gone.md" in err
+    assert "Traceback" not in err

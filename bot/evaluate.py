@@ -1,0 +1,141 @@
+"""`promptai evaluate`: builds corpus and models for `pipeline.evaluation` and shows what comes out."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rich.console import Console
+from rich.markdown import Markdown
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from bot.app import answering_options, model_host, open_core
+from bot.settings import BotSettings
+from pipeline.errors import EvaluationError
+from pipeline.evaluation.arms import Arm
+from pipeline.evaluation.cases import Case
+from pipeline.evaluation.corpus import Corpus, SyncedCorpus, read_corpus
+from pipeline.evaluation.markdown import markdown
+from pipeline.evaluation.session import REPORT, Models, Plan, arms_of, cases_of, evaluate, needs_model
+from pipeline.evaluation.vectors import CachingEmbedder
+from pipeline.llm import BASE, ChatModel, ModelHost
+from pipeline.llm.tgi import ModelServer
+from pipeline.retrieval.embedder import SentenceTransformerEmbedder
+from pipeline.settings import PipelineSettings
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the command was given besides the plan."""
+
+    plan: Plan
+    corpus: Path | None
+    """A folder or JSON lines; None: what has been synced."""
+    judge: str | None
+    """The model that judges."""
+    as_json: bool
+
+
+async def run(request: Request, bot: BotSettings, settings: PipelineSettings) -> None:
+    """Run the plan, print the report. Raises `EvaluationError` before anything slow where the input is wrong."""
+    plan = request.plan
+    cases = await asyncio.to_thread(cases_of, plan)
+    arms = arms_of(plan, cases)
+    if not arms:
+        raise EvaluationError("There is nothing to run: name arms with --arm.")
+    async with AsyncExitStack() as stack:
+        corpus, embedder = await stack.enter_async_context(_corpus(request, bot, settings))
+        models = None
+        if needs_model(plan, arms) or request.judge:
+            models = await stack.enter_async_context(_models(request, settings))
+        with _progress(quiet=request.as_json) as bar:
+            task = bar.add_task("", total=None)
+            report = await evaluate(
+                plan, cases, arms, corpus=corpus, models=models, options=answering_options(settings),
+                about=_about(request, cases, arms, embedder, models),
+                progress=lambda done, total, what: bar.update(task, completed=done, total=total, description=what[:40]),
+            )  # fmt: skip
+    if request.as_json:
+        print(REPORT.dump_json(report).decode())
+        return
+    out.print(Markdown(markdown(report)))
+    out.print(f"\n{plan.out / 'report.html'} (and report.md, report.json)", soft_wrap=True)
+
+
+@asynccontextmanager
+async def _corpus(
+    request: Request, bot: BotSettings, settings: PipelineSettings
+) -> AsyncIterator[tuple[Corpus, CachingEmbedder]]:
+    cache = settings.data_dir / "evaluation" / "vectors"
+    async with AsyncExitStack() as stack:
+        if request.corpus is None:
+            core = await stack.enter_async_context(open_core(bot, settings))
+            embedder = CachingEmbedder(core.embedder, cache)
+            stack.callback(embedder.save)
+            tenant = request.plan.tenant
+            yield await SyncedCorpus.open(core.catalog, embedder, core.vectors, core.keywords, tenant), embedder
+            return
+        model = SentenceTransformerEmbedder(settings.embedding_model)
+        stack.push_async_callback(model.close)
+        embedder = CachingEmbedder(model, cache)
+        stack.callback(embedder.save)
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        err.print(f"[dim]Reading and embedding {request.corpus} …[/]")
+        corpus = await read_corpus(request.corpus, embedder, folder)
+        embedder.save()
+        yield corpus, embedder
+
+
+@asynccontextmanager
+async def _models(request: Request, settings: PipelineSettings) -> AsyncIterator[Models]:
+    async with AsyncExitStack() as stack:
+        host = model_host(settings)
+        stack.push_async_callback(host.close)
+        await host.start()
+        answerers: dict[str, ChatModel] = {"": host.model(settings.answer_model)}
+        for name in request.plan.models:
+            answerers[name] = await _served(name, host, stack)
+        judge = await _served(request.judge, host, stack) if request.judge else None
+        yield Models(answerers, host.model(settings.draft_model), host.model(BASE), judge)
+
+
+async def _served(name: str, host: ModelHost, stack: AsyncExitStack) -> ChatModel:
+    """`NAME` on the configured server, or `NAME=URL` on another."""
+    model, _, url = name.partition("=")
+    if not url:
+        return host.model(model)
+    if not url.startswith(("http://", "https://")):
+        raise EvaluationError(f"{name}: give a model as NAME, or as NAME=http://host:port.")
+    other = ModelServer(url.rstrip("/").removesuffix("/v1"))
+    stack.push_async_callback(other.close)
+    return other.model(model)
+
+
+def _about(
+    request: Request, cases: Sequence[Case], arms: Sequence[Arm], embedder: CachingEmbedder, models: Models | None
+) -> dict[str, str]:
+    plan = request.plan
+    drafted = sorted({arm.replay for arm in arms if arm.replay})
+    return {
+        "questions": f"{plan.questions.name}, {len(cases)}"
+        + (f", a sample (--sample {plan.size})" if plan.size else ""),
+        "corpus": request.corpus.name if request.corpus else f"synced, tenant {plan.tenant}",
+        "embedder": embedder.fingerprint,
+        "drafts": f"replayed: {', '.join(drafted)}" if drafted else "written by the drafter" if models else "none",
+        "models": ", ".join(dict.fromkeys(models.names)) if models else "none: retrieval only",
+        "follow-ups": "rewritten by the model" if models and not plan.retrieval_only else "behind the question before",
+        "date": datetime.now(UTC).date().isoformat(),
+    }
+
+
+def _progress(*, quiet: bool) -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=err, transient=True, disable=quiet)

@@ -1,0 +1,125 @@
+"""The drafts of all arms: replayed, borrowed, or written once and kept."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from pipeline import prompts
+from pipeline.errors import EvaluationError
+from pipeline.evaluation.arms import Arm, DraftFrom
+from pipeline.evaluation.cases import Case
+from pipeline.llm import ChatModel, Message, complete
+
+FAR = 37
+"""The shuffled control takes the draft of a question so far down the file, or the next one about other pages."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A draft and what it cost."""
+
+    text: str
+    model: str
+    ms: float | None
+    """Milliseconds; None where it was not written now."""
+
+
+class Drafts:
+    """Gives each arm its draft for a case. A model's draft for a question is written once, whatever arms want it."""
+
+    def __init__(
+        self,
+        cases: Sequence[Case],
+        *,
+        drafter: ChatModel | None,
+        base: ChatModel | None,
+        max_tokens: int,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`drafter`, `base`: None where nothing can be written, as in a run that replays all drafts."""
+        self._cases = cases
+        self._at = {case.id: at for at, case in enumerate(cases)}
+        self._models: Mapping[DraftFrom, ChatModel | None] = {DraftFrom.DRAFTER: drafter, DraftFrom.BASE: base}
+        self._max_tokens = max_tokens
+        self._clock = clock
+        self._written: dict[tuple[str, str], Written] = {}
+
+    async def draft(self, arm: Arm, case: Case, question: str) -> Written | None:
+        """`question`: the case's, standing alone. Raises `EvaluationError` where there is none, and `ModelError`."""
+        match arm.draft:
+            case DraftFrom.NOBODY:
+                return None
+            case DraftFrom.REFERENCE:
+                return _reference(case)
+            case DraftFrom.ANOTHER:
+                other = self.another(case)
+                return _replayed(other, arm.replay) if arm.replay else _reference(other)
+            case DraftFrom.DRAFTER if arm.replay:
+                return _replayed(case, arm.replay)
+        return await self._write(arm.draft, question)
+
+    def another(self, case: Case) -> Case:
+        """A question about other pages."""
+        count = len(self._cases)
+        others = (self._cases[(self._at[case.id] + FAR + step) % count] for step in range(count))
+        other = next((o for o in others if o.id != case.id and o.pages and not set(o.pages) & set(case.pages)), None)
+        if other is None:
+            raise EvaluationError("There is no question about another page.")
+        return other
+
+    async def _write(self, by: DraftFrom, question: str) -> Written:
+        model = self._models[by]
+        if model is None:
+            raise EvaluationError(f"There is no model to write a draft ({by}).")
+        key = (model.name, question)
+        if key not in self._written:
+            began = self._clock()
+            text = await complete(
+                model, prompts.draft_messages(question), max_tokens=self._max_tokens, stop=prompts.STOP
+            )
+            self._written[key] = Written(text.strip(), model.name, (self._clock() - began) * 1000)
+        return self._written[key]
+
+
+def _reference(case: Case) -> Written:
+    if not case.reference:
+        raise EvaluationError(f"{case.id} has no reference answer.")
+    return Written(case.reference, "reference", None)
+
+
+def _replayed(case: Case, model: str) -> Written:
+    if not case.drafts.get(model):
+        raise EvaluationError(f"{case.id} has no draft by {model}.")
+    return Written(case.drafts[model], model, None)
+
+
+class ReplayedModel:
+    """A `ChatModel` that says the same whatever it is asked: a draft that is known already."""
+
+    def __init__(self, text: str, name: str) -> None:
+        self._text = text
+        self._name = name
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    async def stream(
+        self,
+        messages: Sequence[Message],  # noqa: ARG002
+        *,
+        max_tokens: int,  # noqa: ARG002
+        temperature: float = 0.0,  # noqa: ARG002
+        stop: Sequence[str] = (),  # noqa: ARG002
+    ) -> AsyncGenerator[str, None]:
+        """See `ChatModel.stream`."""
+        if self._text:
+            yield self._text
+
+    async def check(self) -> None:
+        """Always there."""
+
+    async def close(self) -> None:
+        """Nothing to release."""
