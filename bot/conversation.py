@@ -69,6 +69,11 @@ class Store(Protocol):
     async def clear_ratings(self, platform: Platform, tenant: str, person: Person) -> int:
         """Withdraw all of a person's votes; returns how many there were."""
 
+    async def withdraw_rating(
+        self, platform: Platform, tenant: str, conversation: str, reply_id: str, person: Person
+    ) -> bool:
+        """Withdraw a person's vote on the answer that a message shows; False if there was none."""
+
     async def history(self, question: Question, limit: int) -> Sequence[Turn]:
         """The answered turns of the question's thread before it, oldest first."""
 
@@ -110,7 +115,8 @@ class Conversation:
         """Record a gesture. Repeating it changes nothing; a gesture on any other message is ignored."""
         comment = clean_text(rating.comment) if rating.comment else None
         outcome = await self._store.apply_rating(replace(rating, comment=comment, person=_clean_person(rating.person)))
-        if outcome is not RatingOutcome.NOT_AN_ANSWER and self._metrics is not None:
+        counted = outcome not in (RatingOutcome.NOT_AN_ANSWER, RatingOutcome.REPEATED)
+        if counted and self._metrics is not None:
             self._metrics.ratings.labels("withdrawn" if rating.removed else rating.vote.value).inc()
         log.info("rating", outcome=outcome.value, platform=rating.platform.value, reply=rating.reply_id)
         return outcome
@@ -122,6 +128,14 @@ class Conversation:
             self._metrics.ratings.labels("withdrawn").inc(cleared)
         log.info("ratings_cleared", platform=platform.value, count=cleared)
         return cleared
+
+    async def withdraw(self, platform: Platform, tenant: str, conversation: str, reply_id: str, person: Person) -> bool:
+        """Withdraw a person's vote on one answer, however it was given; False if there was none."""
+        withdrawn = await self._store.withdraw_rating(platform, tenant, conversation, reply_id, person)
+        if withdrawn and self._metrics is not None:
+            self._metrics.ratings.labels("withdrawn").inc()
+        log.info("rating_withdrawn", platform=platform.value, reply=reply_id, there_was_one=withdrawn)
+        return withdrawn
 
     async def exchanges(self, platform: Platform, tenant: str, conversation: str, person: Person) -> Sequence[Exchange]:
         """What was asked and answered in a conversation, oldest first, with `person`'s votes."""

@@ -80,6 +80,16 @@ class Vote(StrEnum):
     DOWN = "down"
 
 
+class Reason(StrEnum):
+    """Why a person gave a thumbs-down."""
+
+    WRONG = "wrong"
+    INCOMPLETE = "incomplete"
+    OUTDATED = "outdated"
+    IRRELEVANT = "irrelevant"
+    OTHER = "other"
+
+
 class Way(StrEnum):
     """How a rating was given."""
 
@@ -109,6 +119,10 @@ class Rating:
     at: datetime
     """When the gesture was made (the platform's time, aware, UTC); orders gestures that arrive out of order."""
     comment: str | None = None
+    reason: Reason | None = None
+    """With a thumbs-down, where the person said why."""
+    expert: bool = False
+    """True for the company's own experts, whose ratings are told apart from customers'."""
 
 
 class RatingOutcome(StrEnum):
@@ -116,5 +130,7 @@ class RatingOutcome(StrEnum):
     """The person's current vote is now this one."""
     WITHDRAWN = "withdrawn"
     """The person has no vote any more."""
+    REPEATED = "repeated"
+    """This very gesture had been recorded before: the event was delivered again."""
     NOT_AN_ANSWER = "not_an_answer"
     """The message is no answer of ours; nothing was recorded."""

@@ -46,3 +46,15 @@ class Metrics:
             buckets=SECONDS,
             registry=self.registry,
         )
+        self.isolation_checks = Counter(
+            "promptai_isolation_checks", "Finished checks that tenants are kept apart.", registry=self.registry
+        )
+        self.leaks = Counter(
+            "promptai_tenant_leaks",
+            "A check found that `reader` can reach the documents of `owner`. Any is an emergency.",
+            ["reader", "owner", "place"],
+            registry=self.registry,
+        )
+        self.refused_tenants = Gauge(
+            "promptai_refused_tenants", "Tenants whose questions are refused since they leak.", registry=self.registry
+        )

@@ -9,6 +9,7 @@ from pipeline.errors import (
     ModelStreamBroken,
     ModelUnavailable,
     RetrievalError,
+    TenantRefused,
 )
 
 HELP = (
@@ -33,6 +34,11 @@ _APOLOGIES: tuple[tuple[type[Exception], str], ...] = (
     (
         ModelUnavailable,
         "Sorry, I cannot think right now: the model does not answer. Please ask again in a few minutes.",
+    ),
+    (
+        TenantRefused,
+        "Sorry, I must not look into the documentation for you right now: a safety check failed."
+        " Whoever runs me has been told.",
     ),
     (RetrievalError, "Sorry, I cannot look into the documentation right now. Please ask again in a few minutes."),
     (CatalogUnavailable, "Sorry, I cannot look into the documentation right now. Please ask again in a few minutes."),

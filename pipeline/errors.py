@@ -7,7 +7,8 @@
     │   ├── ModelRejected          answered 4xx: the request itself is wrong (too long, unknown field)
     │   └── ModelStreamBroken      stalled, broke off or sent an error after the first token
     ├── RetrievalError             the vector or keyword index
-    │   └── IndexUnavailable       cannot be opened or reached
+    │   ├── IndexUnavailable       cannot be opened or reached
+    │   └── TenantRefused          a tenant's isolation is in doubt: its questions wait until it is mended
     ├── KnowledgeError             documents
     │   ├── SourceNotFound         the source's location does not exist
     │   └── DocumentUnreadable     one document cannot be converted; the others go on
@@ -51,6 +52,10 @@ class RetrievalError(PipelineError):
 
 class IndexUnavailable(RetrievalError):
     """The index cannot be opened or reached."""
+
+
+class TenantRefused(RetrievalError):
+    """A check found that the tenant can reach another one's documents: it is refused until a check finds otherwise."""
 
 
 class KnowledgeError(PipelineError):

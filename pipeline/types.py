@@ -11,6 +11,9 @@ from enum import StrEnum
 SHARED = "shared"
 """The tenant whose documents everybody may read."""
 
+CANARY_DOCUMENT = ":canary"
+"""The document that a tenant's canary belongs to (`pipeline.knowledge.canaries`): of no source, since each has a name."""
+
 
 class Mode(StrEnum):
     """Which half of the system answers; `combined` is the product, the others are its controls."""
@@ -69,6 +72,11 @@ class Passage:
     """The product version that the document is about: `2.3`, `latest`; empty where nothing says so."""
     fold: str = ""
     """Shared by passages of near-duplicate documents (versions, languages, copies); empty for one of a kind."""
+
+    @property
+    def is_canary(self) -> bool:
+        """Planted to prove isolation; no answer ever holds it."""
+        return self.document_id == CANARY_DOCUMENT
 
     @property
     def embedded_text(self) -> str:

@@ -14,8 +14,9 @@ import structlog
 from bot.delivery import Opened, Progress
 from bot.messages import Apology, Question, Reply
 from bot.slack.api import SlackApi, SlackRefused, SlackUnavailable
+from bot.slack.budget import Budget, LocalBudget
 from bot.slack.rendering import Look, SlackMessage, live_text, placeholder, render_apology, render_reply
-from bot.slack.updates import MESSAGE_INTERVAL, UPDATES_PER_MINUTE, LiveUpdates
+from bot.slack.updates import MESSAGE_INTERVAL, LiveUpdates
 from pipeline.types import Stage, StageStarted
 
 log = structlog.get_logger(__name__)
@@ -50,11 +51,11 @@ class SlackDelivery:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         interval: float = MESSAGE_INTERVAL,
-        updates_per_minute: int = UPDATES_PER_MINUTE,
+        budget: Budget | None = None,
     ) -> None:
         self._api_for = api_for
         self._updates = LiveUpdates(
-            self._show, clock=clock, sleep=sleep, interval=interval, per_minute=updates_per_minute
+            self._show, budget or LocalBudget(clock=clock), clock=clock, sleep=sleep, interval=interval
         )
         self._posted: OrderedDict[str, set[int]] = OrderedDict()
         """By question: which parts of its reply this process has posted."""

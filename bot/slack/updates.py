@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -15,14 +15,12 @@ import structlog
 
 from bot.delivery import Opened
 from bot.slack.api import SlackRefused, SlackUnavailable
+from bot.slack.budget import Budget
 
 log = structlog.get_logger(__name__)
 
 MESSAGE_INTERVAL = 1.2
 """Seconds between two updates of one message."""
-
-UPDATES_PER_MINUTE = 40
-"""Of the 50 `chat.update` calls a minute that Slack allows a workspace (tier 3); the rest is kept for final texts."""
 
 MAX_FAILURES = 2
 """After so many failed updates a reply shows its final text only."""
@@ -32,32 +30,6 @@ REMEMBERED = 1_000
 
 Show = Callable[[Opened, str], Awaitable[None]]
 """Sends one intermediate text. Raises `SlackRefused` or `SlackUnavailable`."""
-
-
-class Pace:
-    """A workspace's budget for intermediate updates: a sliding window of one minute."""
-
-    def __init__(self, per_minute: int, clock: Callable[[], float]) -> None:
-        self._per_minute = per_minute
-        self._clock = clock
-        self._taken: deque[float] = deque()
-        self._paused_until = 0.0
-
-    def take(self) -> float:
-        """Take one update (returns 0), or return the seconds until one may be free."""
-        now = self._clock()
-        while self._taken and self._taken[0] <= now - 60.0:
-            self._taken.popleft()
-        if now < self._paused_until:
-            return self._paused_until - now
-        if len(self._taken) >= self._per_minute:
-            return self._taken[0] + 60.0 - now
-        self._taken.append(now)
-        return 0.0
-
-    def pause(self, seconds: float) -> None:
-        """Slack asked for a pause (`Retry-After` counts for the whole workspace)."""
-        self._paused_until = max(self._paused_until, self._clock() + seconds)
 
 
 @dataclass
@@ -79,17 +51,19 @@ class LiveUpdates:
     def __init__(
         self,
         show: Show,
+        budget: Budget,
         *,
+        method: Callable[[Opened], str] = lambda _opened: "chat.update",
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         interval: float = MESSAGE_INTERVAL,
-        per_minute: int = UPDATES_PER_MINUTE,
     ) -> None:
         self._show = show
         self._clock = clock
         self._sleep = sleep
         self._interval = interval
-        self._pace = Pace(per_minute, clock)
+        self._budget = budget
+        self._method = method
         self._live: dict[str, _Live] = {}
         self._stopped: OrderedDict[str, None] = OrderedDict()
 
@@ -133,7 +107,7 @@ class LiveUpdates:
         while live.latest is not None:
             wait = live.next_at - self._clock()
             if wait <= 0:
-                wait = self._pace.take()
+                wait = await self._budget.take(self._method(live.opened), _team(live.opened))
             if wait > 0:
                 await self._sleep(wait)
                 continue
@@ -142,7 +116,8 @@ class LiveUpdates:
             try:
                 await self._show(live.opened, text())
             except SlackUnavailable as error:
-                self._pace.pause(error.retry_after if error.retry_after is not None else self._interval)
+                pause = error.retry_after if error.retry_after is not None else self._interval
+                await self._budget.pause(self._method(live.opened), _team(live.opened), pause)
                 self._failed(live, error)
             except SlackRefused as error:
                 live.failures = MAX_FAILURES
@@ -159,6 +134,10 @@ class LiveUpdates:
         if live.failures >= MAX_FAILURES:
             live.latest = None
         log.info("slack_update_skipped", error=str(error), reply=live.opened.reply_id)
+
+
+def _team(opened: Opened) -> str:
+    return opened.question.address.get("team", "")
 
 
 def _key(opened: Opened) -> str:

@@ -1,5 +1,6 @@
 """Questions, answers and ratings in SQL (SQLAlchemy 2, SQLite or PostgreSQL)."""
 
+from bot.store.budgets import SqlBudgets, Terms
 from bot.store.database import (
     Engine,
     database_url,
@@ -10,16 +11,29 @@ from bot.store.database import (
     store_errors,
     workflow_database_url,
 )
+from bot.store.encryption import Cipher, new_key
+from bot.store.escalations import Claim
+from bot.store.installations import SlackInstallation, SqlInstallations, SqlOAuthStates
+from bot.store.notices import SqlNotices
 from bot.store.rows import StoredQuestion, answer_id
 from bot.store.sql import SqlStore
 
 __all__ = [
+    "Cipher",
+    "Claim",
     "Engine",
+    "SlackInstallation",
+    "SqlBudgets",
+    "SqlInstallations",
+    "SqlNotices",
+    "SqlOAuthStates",
     "SqlStore",
     "StoredQuestion",
+    "Terms",
     "answer_id",
     "database_url",
     "migrate",
+    "new_key",
     "open_engine",
     "pending_migration",
     "prepare_workflow_database",

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from bot.store.database import insert_or_ignore
 from bot.store.tables import Base
 
 
@@ -20,6 +20,4 @@ class SqlPart:
         self._now = now
 
     def _insert(self, table: type[Base]) -> Any:
-        """An insert that does nothing where the row is there already."""
-        insert = postgresql.insert if self._engine.dialect.name == "postgresql" else sqlite.insert
-        return insert(table).on_conflict_do_nothing()
+        return insert_or_ignore(self._engine, table)

@@ -12,6 +12,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, event
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DataError, IntegrityError, ProgrammingError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -105,6 +106,12 @@ def _is_permanent(exc: Exception) -> bool:
     # asyncpg's errors of other classes arrive as one kind; the SQLSTATE tells data (22), integrity (23) and syntax (42).
     state = getattr(getattr(exc, "orig", None), "sqlstate", None)
     return isinstance(state, str) and state[:2] in ("22", "23", "42")
+
+
+def insert_or_ignore(engine: AsyncEngine, table: Any) -> Any:
+    """An insert that does nothing where the row is there already."""
+    insert = postgresql.insert if engine.dialect.name == "postgresql" else sqlite.insert
+    return insert(table).on_conflict_do_nothing()
 
 
 async def migrate(engine: AsyncEngine) -> tuple[str | None, str]:

@@ -60,10 +60,26 @@ class SqlRatings(SqlPart):
                     await self._withdraw(connection, question_id, person)
         return len(question_ids)
 
+    async def withdraw_rating(
+        self, platform: Platform, tenant: str, conversation: str, reply_id: str, person: Person
+    ) -> bool:
+        """Withdraw a person's vote on the answer that a message shows; False if there was none."""
+        with store_errors():
+            question_id = await self._shown_by(platform, tenant, conversation, reply_id)
+            if question_id is None:
+                return False
+            mine = (RatingRow.question_id == question_id, RatingRow.person_id == person.id)
+            async with self._engine.connect() as connection:
+                voted = (await connection.scalars(select(RatingRow.vote).where(*mine))).first()
+            async with self._engine.begin() as connection:
+                await self._withdraw(connection, question_id, person)
+        return voted is not None
+
     async def rated(self, tenant: str | None = None, since: datetime | None = None) -> AsyncIterator[dict[str, Any]]:
         """Every current vote with its question and answer, oldest first: what `promptai ratings export` writes."""
         query = (
             select(*QuestionRow.__table__.columns, RatingRow.vote, RatingRow.way, RatingRow.comment)
+            .add_columns(RatingRow.reason, RatingRow.expert)
             .add_columns(
                 RatingRow.rated_at, RatingRow.person_id.label("rater"), RatingRow.person_team.label("rater_team")
             )
@@ -84,12 +100,16 @@ class SqlRatings(SqlPart):
     async def _rated_question(self, rating: Rating) -> str | None:
         if not rating.reply_id:
             return await self._only_answer(rating)
-        shown = select(ReplyMessageRow.question_id).where(ReplyMessageRow.message_id == rating.reply_id)
+        return await self._shown_by(rating.platform, rating.tenant, rating.conversation, rating.reply_id)
+
+    async def _shown_by(self, platform: Platform, tenant: str, conversation: str, message_id: str) -> str | None:
+        """The question whose answer a message shows."""
+        shown = select(ReplyMessageRow.question_id).where(ReplyMessageRow.message_id == message_id)
         query = select(QuestionRow.id).where(
-            QuestionRow.platform == rating.platform.value,
-            QuestionRow.tenant == rating.tenant,
-            QuestionRow.conversation == rating.conversation,
-            or_(QuestionRow.reply_id == rating.reply_id, QuestionRow.id.in_(shown)),
+            QuestionRow.platform == platform.value,
+            QuestionRow.tenant == tenant,
+            QuestionRow.conversation == conversation,
+            or_(QuestionRow.reply_id == message_id, QuestionRow.id.in_(shown)),
             QuestionRow.apology.is_(None),
         )
         async with self._engine.connect() as connection:
@@ -154,7 +174,9 @@ class SqlRatings(SqlPart):
         # (PostgreSQL). On SQLite this write takes the database's one write lock.
         lock = update(QuestionRow).where(QuestionRow.id == question_id).values(id=question_id)
         await connection.execute(lock)
-        await connection.execute(self._insert(RatingEventRow), rows.event_values(question_id, rating))
+        added = await connection.execute(self._insert(RatingEventRow), rows.event_values(question_id, rating))
+        if added.rowcount == 0:
+            return RatingOutcome.REPEATED
         events = (await connection.execute(select(RatingEventRow.__table__).where(*mine))).all()
         current = current_vote(rows.gesture(row) for row in events)
         await connection.execute(
@@ -172,8 +194,9 @@ class SqlRatings(SqlPart):
         await connection.execute(lock)
         events = (await connection.execute(select(RatingEventRow.__table__).where(*mine))).all()
         for standing in standing_gestures(rows.gesture(row) for row in events):
-            # A platform's clock may be ahead of ours.
-            taken_back = rows.withdrawal_values(question_id, person, standing, max(self._now(), standing.at))
+            # At the gesture's own time, by the platform's clock: with ours, if it is ahead, a vote that the person gives
+            # right after this would count as older.
+            taken_back = rows.withdrawal_values(question_id, person, standing, standing.at)
             await connection.execute(self._insert(RatingEventRow), taken_back)
         await connection.execute(
             delete(RatingRow).where(RatingRow.question_id == question_id, RatingRow.person_id == person.id)

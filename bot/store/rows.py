@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from bot.conversation import Exchange
-from bot.messages import Apology, Person, Platform, Question, Rating, Vote, Way
+from bot.messages import Apology, Person, Platform, Question, Rating, Reason, Vote, Way
 from bot.store.votes import Gesture
 from pipeline.types import Answer
 
@@ -73,7 +73,8 @@ def exchange(row: Any) -> Exchange:
 
 
 def gesture(row: Any) -> Gesture:
-    return Gesture(Vote(row.vote), row.gesture, row.removed, Way(row.way), row.at, row.comment)
+    reason = Reason(row.reason) if row.reason else None
+    return Gesture(Vote(row.vote), row.gesture, row.removed, Way(row.way), row.at, row.comment, reason, row.expert)
 
 
 def event_values(question_id: str, rating: Rating) -> dict[str, object]:
@@ -85,6 +86,8 @@ def event_values(question_id: str, rating: Rating) -> dict[str, object]:
         "removed": rating.removed,
         "way": rating.way.value,
         "comment": rating.comment,
+        "reason": rating.reason.value if rating.reason else None,
+        "expert": rating.expert,
         "at": rating.at,
     }
 
@@ -99,6 +102,8 @@ def withdrawal_values(question_id: str, person: Person, standing: Gesture, at: d
         "removed": True,
         "way": standing.way.value,
         "comment": None,
+        "reason": None,
+        "expert": standing.expert,
         "at": at,
     }
 
@@ -117,6 +122,8 @@ def early_values(rating: Rating, kept_at: datetime) -> dict[str, object]:
         "removed": rating.removed,
         "way": rating.way.value,
         "comment": rating.comment,
+        "reason": rating.reason.value if rating.reason else None,
+        "expert": rating.expert,
         "at": rating.at,
         "kept_at": kept_at,
     }
@@ -135,6 +142,8 @@ def early_rating(row: Any) -> Rating:
         way=Way(row.way),
         at=row.at,
         comment=row.comment,
+        reason=Reason(row.reason) if row.reason else None,
+        expert=row.expert,
     )
 
 
@@ -147,6 +156,8 @@ def rating_values(question_id: str, person: Person, current: Gesture) -> dict[st
         "vote": current.vote.value,
         "way": current.way.value,
         "comment": current.comment,
+        "reason": current.reason.value if current.reason else None,
+        "expert": current.expert,
         "rated_at": current.at,
     }
 
@@ -166,6 +177,8 @@ def export_row(row: Any) -> dict[str, Any]:
         "vote": row.vote,
         "way": row.way,
         "comment": row.comment,
+        "reason": row.reason,
+        "expert": row.expert,
         "person": row.rater,
         "person_team": row.rater_team,
         "asked_at": row.asked_at.isoformat(),

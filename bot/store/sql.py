@@ -1,4 +1,4 @@
-"""Questions and answers in SQL. Messages of replies are in `replies`, ratings in `ratings`."""
+"""Questions and answers in SQL. The other files of this folder add messages of replies, ratings, threads and more."""
 
 from __future__ import annotations
 
@@ -11,9 +11,13 @@ from bot.conversation import MAX_HISTORY_AGE, Exchange
 from bot.messages import Apology, Person, Platform, Question
 from bot.store import rows
 from bot.store.database import store_errors
+from bot.store.escalations import SqlEscalations
+from bot.store.freshness import citation_values
+from bot.store.popular import SqlPopular
 from bot.store.replies import SqlReplies
 from bot.store.rows import StoredQuestion
-from bot.store.tables import AnswerRow, QuestionRow, RatingRow, ReplicaRow
+from bot.store.tables import AnswerRow, CitationRow, QuestionRow, RatingRow, ReplicaRow
+from bot.store.threads import SqlThreads
 from pipeline.types import Answer, Turn
 
 _LOAD = (
@@ -24,7 +28,7 @@ _LOAD = (
 """Built once: with so many columns, building takes longer than asking."""
 
 
-class SqlStore(SqlReplies):
+class SqlStore(SqlReplies, SqlThreads, SqlEscalations, SqlPopular):
     """Implements `bot.conversation.Store` and what the workflow needs. Raises `StoreUnavailable`."""
 
     async def add_question(self, question: Question) -> bool:
@@ -58,8 +62,16 @@ class SqlStore(SqlReplies):
             return None
         return rows.stored_question(row)
 
+    async def shown_by(
+        self, platform: Platform, tenant: str, conversation: str, message_id: str
+    ) -> StoredQuestion | None:
+        """The question whose answer a message shows."""
+        with store_errors():
+            question_id = await self._shown_by(platform, tenant, conversation, message_id)
+        return None if question_id is None else await self.load(question_id)
+
     async def set_answer(self, question_id: str, answer: Answer) -> None:
-        """Store the finished answer; a second one for the same question is ignored."""
+        """Store the finished answer and what it cites; a second one for the same question is ignored."""
         values = {
             "question_id": question_id,
             "text": answer.text,
@@ -70,7 +82,9 @@ class SqlStore(SqlReplies):
         }
         with store_errors():
             async with self._engine.begin() as connection:
-                await connection.execute(self._insert(AnswerRow), values)
+                stored = await connection.execute(self._insert(AnswerRow), values)
+                if stored.rowcount and (cited := citation_values(question_id, answer)):
+                    await connection.execute(self._insert(CitationRow), cited)
 
     async def set_apology(self, question_id: str, apology: Apology) -> None:
         """Record why there is no answer."""

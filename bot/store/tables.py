@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, Index, MetaData, String, Text, UniqueConstraint
+from sqlalchemy import JSON, ForeignKey, Index, MetaData, String, Text, UniqueConstraint, false
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from pipeline.knowledge.tables import UtcDateTime
@@ -68,6 +68,30 @@ class AnswerRow(Base):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
+class CitationRow(Base):
+    """A passage that an answer cites, and whether it still is what it was."""
+
+    __tablename__ = "citations"
+    __table_args__ = (Index(None, "tenant", "passage_id"), Index(None, "stale_since"))
+
+    question_id: Mapped[str] = mapped_column(ForeignKey("questions.id", ondelete="CASCADE"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    """As in the answer's text: `[number]`."""
+    tenant: Mapped[str] = mapped_column(String(200))
+    """Whose passage: the asking tenant's or the shared one."""
+    passage_id: Mapped[str] = mapped_column(String(32))
+    """The cited passage; after a sync that cut its document anew, the one that holds the same words."""
+    document_id: Mapped[str] = mapped_column(String(1200))
+    title: Mapped[str] = mapped_column(Text)
+    location: Mapped[str] = mapped_column(Text)
+    stale_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """When a sync noticed that the cited words are gone; None while they stand."""
+    reason: Mapped[str] = mapped_column(String(16), server_default="")
+    """`changed` or `removed`, where stale."""
+    told_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """When the answer's thread was told."""
+
+
 class ReplyMessageRow(Base):
     """A message that shows a part of a reply. People rate any of them."""
 
@@ -94,6 +118,8 @@ class RatingRow(Base):
     vote: Mapped[str] = mapped_column(String(8))
     way: Mapped[str] = mapped_column(String(16))
     comment: Mapped[str | None] = mapped_column(Text)
+    reason: Mapped[str | None] = mapped_column(String(16))
+    expert: Mapped[bool] = mapped_column(default=False, server_default=false())
     rated_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
@@ -111,6 +137,8 @@ class RatingEventRow(Base):
     removed: Mapped[bool]
     way: Mapped[str] = mapped_column(String(16))
     comment: Mapped[str | None] = mapped_column(Text)
+    reason: Mapped[str | None] = mapped_column(String(16))
+    expert: Mapped[bool] = mapped_column(default=False, server_default=false())
     at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
@@ -133,8 +161,37 @@ class EarlyRatingRow(Base):
     removed: Mapped[bool]
     way: Mapped[str] = mapped_column(String(16))
     comment: Mapped[str | None] = mapped_column(Text)
+    reason: Mapped[str | None] = mapped_column(String(16))
+    expert: Mapped[bool] = mapped_column(default=False, server_default=false())
     at: Mapped[datetime] = mapped_column(UtcDateTime)
     kept_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class ThreadTalkRow(Base):
+    """When somebody last wrote in a thread of ours without meaning the bot. Nothing of what they wrote."""
+
+    __tablename__ = "thread_talk"
+    __table_args__ = (Index(None, "at"),)
+
+    platform: Mapped[str] = mapped_column(String(16), primary_key=True)
+    conversation: Mapped[str] = mapped_column(String(200), primary_key=True)
+    thread: Mapped[str] = mapped_column(String(200), primary_key=True)
+    person_id: Mapped[str] = mapped_column(String(256), primary_key=True)
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class EscalationRow(Base):
+    """A question that was passed on to people."""
+
+    __tablename__ = "escalations"
+
+    question_id: Mapped[str] = mapped_column(ForeignKey("questions.id", ondelete="CASCADE"), primary_key=True)
+    person_id: Mapped[str] = mapped_column(String(256))
+    """Who wanted it."""
+    claimed_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    """When somebody began to pass it on."""
+    message_id: Mapped[str | None] = mapped_column(String(512))
+    """The message to the people, once it is posted."""
 
 
 class ReplicaRow(Base):

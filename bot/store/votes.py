@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from bot.messages import Vote, Way
+from bot.messages import Reason, Vote, Way
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,8 @@ class Gesture:
     way: Way
     at: datetime
     comment: str | None = None
+    reason: Reason | None = None
+    expert: bool = False
 
 
 def standing_gestures(gestures: Iterable[Gesture]) -> list[Gesture]:

@@ -7,6 +7,7 @@ import shutil
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,7 +15,7 @@ import structlog
 import tantivy
 
 from pipeline.errors import IndexUnavailable
-from pipeline.retrieval.analysis import analyzer, weighted_terms
+from pipeline.retrieval.analysis import FIELDS, analyzer, field_texts, weighted_terms
 from pipeline.retrieval.memory import MemoryKeywords, idf
 from pipeline.retrieval.naming import tenant_key
 from pipeline.retrieval.protocols import Match
@@ -26,7 +27,7 @@ log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
-_LAYOUT = "v1"
+_LAYOUT = "v2"
 """Part of each index's folder: raise it when schema or analysis change, and the next sync writes the index anew."""
 
 _WRITER_BYTES = 32_000_000
@@ -115,8 +116,7 @@ class TantivyKeywords:
         def write(writer: tantivy.IndexWriter) -> None:
             for passage in passages:
                 writer.delete_documents_by_term("id", passage.id)
-                text = passage.embedded_text.encode("utf-8", "replace").decode()
-                writer.add_document(tantivy.Document(id=passage.id, text=text))
+                writer.add_document(tantivy.Document(id=passage.id, **field_texts(passage)))
 
         self._change(self._open(tenant, create=True), write)
 
@@ -175,43 +175,39 @@ class TantivyKeywords:
 
 
 def _schema() -> tantivy.Schema:
-    return (
-        tantivy.SchemaBuilder()
-        .add_text_field("id", stored=True, tokenizer_name="raw", index_option="basic")
-        .add_text_field("text", tokenizer_name="passage", index_option="freq")
-        .build()
-    )
+    builder = tantivy.SchemaBuilder().add_text_field("id", stored=True, tokenizer_name="raw", index_option="basic")
+    for field in FIELDS:
+        builder = builder.add_text_field(field, tokenizer_name="passage", index_option="freq")
+    return builder.build()
 
 
-def _comparable(searchers: Sequence[tantivy.Searcher], terms: dict[str, float]) -> list[dict[str, float]]:
-    """For each index the terms' boosts, corrected so that a term counts as rare as it is in all indexes together.
+def _comparable(searchers: Sequence[tantivy.Searcher], terms: dict[str, float]) -> list[dict[tuple[str, str], float]]:
+    """For each index the boosts by field and term, corrected so that a term counts as rare as it is in all indexes.
 
     Otherwise a tenant's three passages, where every term is common, could never compete with a large shared index.
     """
-    if len(searchers) < 2:
-        return [terms for _ in searchers]
     sizes = [searcher.num_docs for searcher in searchers]
-    boosts: list[dict[str, float]] = [{} for _ in searchers]
-    for term, weight in terms.items():
-        # an index counts a removed passage's terms until its segment is merged
-        holding = [min(searcher.doc_freq("text", term), size) for searcher, size in zip(searchers, sizes, strict=True)]
+    boosts: list[dict[tuple[str, str], float]] = [{} for _ in searchers]
+    for (field, weight), (term, count) in product(FIELDS.items(), terms.items()):
+        # deleted passages count here until their segment is merged
+        holding = [min(searcher.doc_freq(field, term), size) for searcher, size in zip(searchers, sizes, strict=True)]
         overall = idf(sum(sizes), sum(holding))
-        for boost, size, count in zip(boosts, sizes, holding, strict=True):
-            if count:
-                boost[term] = weight * overall / idf(size, count)
+        for boost, size, held in zip(boosts, sizes, holding, strict=True):
+            if held:
+                boost[field, term] = weight * count * overall / idf(size, held)
     return boosts
 
 
-def _search(searcher: tantivy.Searcher, boosts: dict[str, float], k: int) -> list[Match]:
+def _search(searcher: tantivy.Searcher, boosts: dict[tuple[str, str], float], k: int) -> list[Match]:
     # Terms, not a parsed query: nothing a person writes is syntax.
     schema = _schema()
     query = tantivy.Query.boolean_query(
         [
             (
                 tantivy.Occur.Should,
-                tantivy.Query.boost_query(tantivy.Query.term_query(schema, "text", term, "freq"), boost),
+                tantivy.Query.boost_query(tantivy.Query.term_query(schema, field, term, "freq"), boost),
             )
-            for term, boost in boosts.items()
+            for (field, term), boost in boosts.items()
         ]
     )
     hits = searcher.search(query, limit=k, count=False).hits

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from pipeline.retrieval.analysis import analyze, weighted_terms
+from pipeline.retrieval.analysis import FIELDS, analyze, field_texts, weighted_terms
 from pipeline.retrieval.protocols import Match, Vectors
 from pipeline.types import Passage
 
@@ -72,11 +72,15 @@ class MemoryKeywords:
     """BM25 over the same terms as `TantivyKeywords`."""
 
     def __init__(self) -> None:
-        self._tenants: dict[str, dict[str, Counter[str]]] = {}
+        self._tenants: dict[str, dict[str, dict[str, Counter[str]]]] = {}
+        """Tenant -> passage id -> field -> terms."""
 
     async def upsert(self, tenant: str, passages: Sequence[Passage]) -> None:
         if passages:
-            terms = {passage.id: Counter(analyze(passage.embedded_text)) for passage in passages}
+            terms = {
+                passage.id: {field: Counter(analyze(text)) for field, text in field_texts(passage).items()}
+                for passage in passages
+            }
             self._tenants.setdefault(tenant, {}).update(terms)
 
     async def delete(self, tenant: str, ids: Sequence[str]) -> None:
@@ -84,19 +88,16 @@ class MemoryKeywords:
             self._tenants.get(tenant, {}).pop(passage_id, None)
 
     async def query(self, tenants: Sequence[str], weighted_texts: Sequence[tuple[str, float]], k: int) -> list[Match]:
-        held = [
-            (passage_id, terms)
-            for tenant in dict.fromkeys(tenants)
-            for passage_id, terms in self._tenants.get(tenant, {}).items()
-        ]
+        held = [each for tenant in dict.fromkeys(tenants) for each in self._tenants.get(tenant, {}).items()]
         wanted = weighted_terms(weighted_texts)
         if not held or not wanted or k < 1:
             return []
-        frequency = {term: sum(term in terms for _, terms in held) for term in wanted}
-        weights = {term: weight * idf(len(held), frequency[term]) for term, weight in wanted.items()}
-        mean_length = sum(terms.total() for _, terms in held) / len(held)
-        matches = [Match(passage_id, _bm25(terms, weights, mean_length)) for passage_id, terms in held]
-        matches = [match for match in matches if match.score > 0]
+        scores: defaultdict[str, float] = defaultdict(float)
+        for field, boost in FIELDS.items():
+            terms = {passage_id: fields[field] for passage_id, fields in held}
+            for passage_id, score in _bm25(terms, wanted):
+                scores[passage_id] += boost * score
+        matches = [Match(passage_id, score) for passage_id, score in scores.items() if score > 0]
         return sorted(matches, key=lambda match: -match.score)[:k]
 
     async def count(self, tenant: str) -> int:
@@ -117,11 +118,17 @@ def idf(passages: int, holding: int) -> float:
     return math.log(1 + (passages - holding + 0.5) / (holding + 0.5))
 
 
-def _bm25(terms: Counter[str], weights: dict[str, float], mean_length: float) -> float:
-    norm = K1 * (1 - B + B * terms.total() / (mean_length or 1))
-    return sum(
-        weight * terms[term] * (K1 + 1) / (terms[term] + norm) for term, weight in weights.items() if term in terms
-    )
+def _bm25(passages: Mapping[str, Counter[str]], wanted: Mapping[str, float]) -> Iterator[tuple[str, float]]:
+    """Each passage's score for the wanted terms, by one field's terms."""
+    frequency = {term: sum(term in terms for terms in passages.values()) for term in wanted}
+    weights = {term: weight * idf(len(passages), frequency[term]) for term, weight in wanted.items()}
+    mean_length = sum(terms.total() for terms in passages.values()) / len(passages)
+    for passage_id, terms in passages.items():
+        norm = K1 * (1 - B + B * terms.total() / (mean_length or 1))
+        yield (
+            passage_id,
+            sum(weight * terms[term] * (K1 + 1) / (terms[term] + norm) for term, weight in weights.items()),
+        )
 
 
 class MemoryVisibility:

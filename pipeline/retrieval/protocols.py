@@ -75,7 +75,7 @@ class VectorIndex(Protocol):
 
 
 class KeywordIndex(Protocol):
-    """Passages by BM25 with English stemming, one index a tenant."""
+    """Passages by BM25 with English stemming over text, headings and title, one index a tenant."""
 
     async def upsert(self, tenant: str, passages: Sequence[Passage]) -> None: ...
 

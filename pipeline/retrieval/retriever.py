@@ -121,7 +121,7 @@ class Retriever:
     ) -> list[tuple[Candidate, Passage]]:
         """The best `k` that are visible and say something that no better one says word for word."""
         visible = await self._visibility.visible(tenants, [candidate.passage_id for candidate in candidates])
-        passages = {passage_id: passage for passage_id, passage in visible.items() if _belongs(passage, tenants)}
+        passages = {passage_id: passage for passage_id, passage in visible.items() if _may_be_shown(passage, tenants)}
         ranked = support_by_page(
             [candidate for candidate in candidates if candidate.passage_id in passages],
             {passage_id: f"{passage.tenant}/{passage.document_id}" for passage_id, passage in passages.items()},
@@ -156,8 +156,8 @@ class Retriever:
         return {passage_id: float(vector @ question) for found in stored for passage_id, vector in found.items()}
 
 
-def _belongs(passage: Passage, tenants: tuple[str, ...]) -> bool:
-    if passage.tenant in tenants:
-        return True
-    log.error("foreign_passage_refused", passage=passage.id)  # cannot happen; if it does, nobody gets to see it
-    return False
+def _may_be_shown(passage: Passage, tenants: tuple[str, ...]) -> bool:
+    if passage.tenant not in tenants:
+        log.error("foreign_passage_refused", passage=passage.id)  # cannot happen; if it does, nobody gets to see it
+        return False
+    return not passage.is_canary

@@ -42,6 +42,16 @@ class MemoryStore:
         self.ratings = [rating for rating in self.ratings if rating not in mine]
         return len(mine)
 
+    async def withdraw_rating(
+        self, platform: Platform, tenant: str, conversation: str, reply_id: str, person: Person
+    ) -> bool:
+        await self._reach()
+        mine = [
+            r for r in self.ratings if (r.conversation, r.reply_id, r.person.id) == (conversation, reply_id, person.id)
+        ]
+        self.ratings = [rating for rating in self.ratings if rating not in mine]
+        return bool(mine)
+
     async def history(self, question: Question, limit: int) -> Sequence[Turn]:
         return ()
 

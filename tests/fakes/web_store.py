@@ -60,6 +60,16 @@ class WebStore:
             row.gestures = {key: given for key, given in row.gestures.items() if key[0] != person.id}
         return len(rated)
 
+    async def withdraw_rating(
+        self, platform: Platform, tenant: str, conversation: str, reply_id: str, person: Person
+    ) -> bool:
+        self._reach()
+        row = next((r for r in self.rows.values() if r.reply_id == reply_id and r.vote_of(person)), None)
+        if row is None:
+            return False
+        row.gestures = {key: given for key, given in row.gestures.items() if key[0] != person.id}
+        return True
+
     async def history(self, question: Question, limit: int) -> Sequence[Turn]:
         self._reach()
         rows = [r for r in self._thread(question.platform, question.tenant, question.conversation) if r.answer]

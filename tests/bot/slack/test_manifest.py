@@ -33,6 +33,10 @@ METHODS = {
     "apps.connections.open": set(),  # the app token's own scope
     "chat.postMessage": {"chat:write"},
     "chat.update": {"chat:write"},
+    "chat.postEphemeral": {"chat:write"},
+    "chat.startStream": {"chat:write"},
+    "chat.appendStream": {"chat:write"},
+    "chat.stopStream": {"chat:write"},
     "conversations.replies": {"channels:history", "groups:history", "im:history", "mpim:history"},
 }
 """Web API method -> the bot's scopes for it."""
