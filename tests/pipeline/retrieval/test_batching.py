@@ -1,4 +1,4 @@
-"""The one thread that embeds."""
+"""The threads that embed."""
 
 from __future__ import annotations
 
@@ -112,3 +112,30 @@ async def test_closing_leaves_nobody_waiting() -> None:
     await first
     done, _ = await asyncio.wait([waiting], timeout=10)
     assert done == {waiting}
+
+
+async def test_each_worker_encodes_a_part_of_a_long_request() -> None:
+    both = threading.Barrier(2, timeout=10)
+
+    def encode(texts: list[str]) -> Vectors:
+        both.wait()  # passes only while the other worker encodes too
+        return np.array([[len(text)] for text in texts], dtype=np.float32)
+
+    prepared: list[str] = []
+    batcher = MicroBatcher(encode, batch=3, workers=2, prepare=lambda: prepared.append(threading.current_thread().name))
+    rows = await batcher.run([f"text {i}" for i in range(12)])
+    assert rows[:, 0].tolist() == [6] * 10 + [7] * 2
+    assert len(set(prepared)) == len(prepared) == 2
+    batcher.close()
+
+
+async def test_texts_are_as_long_as_the_given_measure_says() -> None:
+    encoder = Encoder()
+    encoder.gate.set()
+    batcher = MicroBatcher(encoder, batch=3, size=lambda text: text.count("long"))
+    await batcher.run(["long", "short and yet many letters", "long, long", "x", "long long long", "y"])
+    assert sorted(sorted(call) for call in encoder.calls) == [
+        ["long", "long long long", "long, long"],
+        ["short and yet many letters", "x", "y"],
+    ]
+    batcher.close()
