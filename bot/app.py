@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -144,7 +145,14 @@ async def open_core(bot: BotSettings, settings: PipelineSettings) -> AsyncIterat
             vectors=vectors,
             keywords=keywords,
             retriever=Retriever(embedder, vectors, keywords, catalog),
-            syncer=Syncer(catalog, embedder, vectors, keywords),
+            # the data folder has one owner: whoever owns it next takes over a killed one's leases
+            syncer=Syncer(
+                catalog,
+                embedder,
+                vectors,
+                keywords,
+                holder=f"{socket.gethostname()}:{settings.data_dir.absolute()}"[-300:],
+            ),
             models=model_host(settings),
             _stack=stack,
         )

@@ -89,6 +89,7 @@ async def sync(core: Core, params: Mapping[str, Any]) -> AsyncGenerator[Event, N
             "tenant": params["tenant"],
             "added": report.added,
             "changed": report.changed,
+            "renamed": report.renamed,
             "removed": report.removed,
             "unchanged": report.unchanged,
             "failed": [{"location": where, "reason": reason} for where, reason in report.failed],

@@ -118,7 +118,7 @@ async def show_sync(events: Events, *, as_json: bool) -> None:
 
 
 def _report(event: Mapping[str, Any]) -> str:
-    counts = ", ".join(f"{event[key]} {key}" for key in ("added", "changed", "removed", "unchanged"))
+    counts = ", ".join(f"{event[key]} {key}" for key in ("added", "changed", "renamed", "removed", "unchanged"))
     lines = [f"{escape(event['source'])}: {counts}; {event['passages']} passages, {event['seconds']:.1f} s."]
     lines += [f"  [red]failed[/] {escape(f['location'])}: {escape(f['reason'])}" for f in event["failed"]]
     return "\n".join(lines)

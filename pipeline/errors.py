@@ -11,7 +11,10 @@
     │   └── TenantRefused          a tenant's isolation is in doubt: its questions wait until it is mended
     ├── KnowledgeError             documents
     │   ├── SourceNotFound         the source's location does not exist
-    │   └── DocumentUnreadable     one document cannot be converted; the others go on
+    │   ├── DocumentUnreadable     one document cannot be converted; the others go on
+    │   ├── NotADocument           a file that nobody reads (a package.json): left out without a word
+    │   ├── DeclarationError       knowledge.toml is wrong: the message names the entry and the key
+    │   └── SyncBusy               another process is syncing this tenant's documents
     ├── EvaluationError            questions, drafts or a run that cannot be evaluated
     ├── CatalogUnavailable         the database that says which passages are visible
     └── DataDirectoryBusy          another process owns PROMPTAI_DATA_DIR
@@ -72,6 +75,18 @@ class DocumentUnreadable(KnowledgeError):
 
 class EvaluationError(PipelineError):
     """Questions, replayed drafts or an earlier run do not fit; nothing was measured."""
+
+
+class NotADocument(KnowledgeError):
+    """A file that nobody reads; it is left out without a word."""
+
+
+class DeclarationError(KnowledgeError):
+    """knowledge.toml is wrong: the message names the entry and the key."""
+
+
+class SyncBusy(KnowledgeError):
+    """Another process is syncing this tenant's documents."""
 
 
 class CatalogUnavailable(PipelineError):

@@ -146,7 +146,7 @@ class Catalog:
             async with self.engine.connect() as connection:
                 documents = dict(await _counts(connection, DocumentRow, tenant))
                 passages = dict(await _counts(connection, PassageRow, tenant))
-                synced = dict((await connection.execute(done)).tuples().all())
+                synced = {row[0]: row[1] for row in await connection.execute(done)}
                 last = {run.source: run for run in await connection.execute(runs)}
         return tuple(
             SourceStatus(

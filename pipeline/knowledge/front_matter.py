@@ -3,25 +3,52 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
+
+from pipeline.knowledge.editions import language_tag
+
+_LONGEST_RELEASE = 60
 
 _BLOCK = re.compile(
     r"\A\ufeff?(?:---[ \t]*\r?\n(.*?)(?:^)(?:---|\.\.\.)|\+\+\+[ \t]*\r?\n(.*?)^\+\+\+)[ \t]*(?:\r?\n|\Z)",
     re.DOTALL | re.MULTILINE,
 )
-_TITLE = re.compile(r"""^title\s*[:=]\s*(?P<quote>["']?)(?P<title>.+?)(?P=quote)\s*$""", re.MULTILINE | re.IGNORECASE)
+_VALUE = r"""^(?:{})\s*[:=]\s*(?P<quote>["']?)(?P<value>.+?)(?P=quote)\s*$"""
+_TITLE, _LANGUAGE, _RELEASE = (
+    re.compile(_VALUE.format(key), re.MULTILINE | re.IGNORECASE)
+    for key in ("title", "lang(?:uage)?|locale", "version|release")
+)
 _KEY = re.compile(r"^\s*(?:[\w.-]+\s*[:=]|#|-\s|\[)", re.MULTILINE)
 
 
-def split_front_matter(text: str) -> tuple[str | None, str]:
-    """Return its title, if it has one, and the text behind it.
+@dataclass(frozen=True, slots=True)
+class FrontMatter:
+    """What it says about the page; empty where it says nothing."""
+
+    title: str = ""
+    language: str = ""
+    """`en`, `pt-br`."""
+    release: str = ""
+    """The product version that the page is about."""
+
+
+def split_front_matter(text: str) -> tuple[FrontMatter, str]:
+    """Return what it says, and the text behind it.
 
     A page that begins with a horizontal rule has no front matter: a block without any `key:` is left alone.
     """
     block = _BLOCK.match(text)
     if block is None:
-        return None, text
+        return FrontMatter(), text
     content = block[1] if block[1] is not None else block[2]
     if content.strip() and not _KEY.search(content):
-        return None, text
-    title = _TITLE.search(content)
-    return (title["title"].strip() if title else None), text[block.end() :]
+        return FrontMatter(), text
+    front = FrontMatter(
+        _value(_TITLE, content), language_tag(_value(_LANGUAGE, content)), _value(_RELEASE, content)[:_LONGEST_RELEASE]
+    )
+    return front, text[block.end() :]
+
+
+def _value(pattern: re.Pattern[str], content: str) -> str:
+    found = pattern.search(content)
+    return found["value"].strip() if found else ""

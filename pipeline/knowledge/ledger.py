@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Any
 
@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.orm import InstrumentedAttribute
 
 from pipeline.knowledge.catalog import PASSAGE_COLUMNS, catalog_errors, parts, passage_from
+from pipeline.knowledge.fold_documents import fold_documents
 from pipeline.knowledge.tables import DocumentRow, PassageRow
 from pipeline.types import Document, Passage
 
@@ -26,29 +27,40 @@ class Known:
     """What the last sync left of a document."""
 
     id: str
+    key: str
     version: int
     file_hash: str
     content_hash: str
     recipe: str
+    stamp: str
+    language: str
+    release: str
 
 
 @dataclass(frozen=True, slots=True)
 class Staged:
-    """A new version of a document, not yet visible."""
+    """A new version of a document, not yet visible; see `DocumentRow` for the fields."""
 
     document: Document
+    key: str
     version: int
     file_hash: str
     recipe: str
+    stamp: str
+    language: str
+    release: str
+    signature: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """A passage that keeps its text and place and gets another address or title."""
+    """A passage that keeps its text and place and gets another address, title or edition."""
 
     id: str
     location: str
     title: str
+    language: str
+    release: str
 
 
 class Ledger:
@@ -59,27 +71,25 @@ class Ledger:
         self._tenant = tenant
         self._source = source
 
-    async def known(self) -> dict[str, Known]:
-        """The visible documents by id. Versions that a killed sync left behind are removed."""
-        columns = (
-            DocumentRow.id,
-            DocumentRow.version,
-            DocumentRow.file_hash,
-            DocumentRow.content_hash,
-            DocumentRow.recipe,
-        )
+    async def clear(self) -> None:
+        """Remove the versions that a killed sync left behind."""
         async with self._transaction() as connection:
             await connection.execute(delete(DocumentRow).where(self._of(DocumentRow), ~DocumentRow.visible))
-            rows = await connection.execute(select(*columns).where(self._of(DocumentRow)))
-            return {row.id: Known(**row._mapping) for row in rows}
 
-    async def touch(self, document_id: str, file_hash: str) -> None:
-        """Other bytes, same text: nothing to do but to remember it."""
+    async def known(self) -> dict[str, Known]:
+        """The visible documents by key."""
+        columns = [getattr(DocumentRow, field.name) for field in fields(Known)]
+        async with self._transaction() as connection:
+            rows = await connection.execute(select(*columns).where(self._of(DocumentRow), DocumentRow.visible))
+            return {row.key: Known(**row._mapping) for row in rows}
+
+    async def touch(self, document_id: str, file_hash: str, stamp: str) -> None:
+        """Other bytes or another stamp, same text: nothing to do but to remember it."""
         async with self._transaction() as connection:
             await connection.execute(
                 update(DocumentRow)
                 .where(DocumentRow.tenant == self._tenant, DocumentRow.id == document_id, DocumentRow.visible)
-                .values(file_hash=file_hash)
+                .values(file_hash=file_hash, stamp=stamp)
             )
 
     async def stage(
@@ -95,12 +105,9 @@ class Ledger:
             held = await self._claim(connection, sync, [passage.id for passage in passages])
             missing = [_passage(passage) | common for passage in passages if passage.id not in held]
             await _insert(connection, PassageRow, missing)
-        moved = tuple(
-            Moved(passage.id, passage.location, passage.title)
-            for passage in passages
-            if passage.id in held and held[passage.id][1:] != (passage.location, passage.title)
-        )
-        indexed_by = {passage_id: row[0] for passage_id, row in held.items()}
+        wanted = [Moved(*(getattr(passage, field.name) for field in fields(Moved))) for passage in passages]
+        moved = tuple(each for each in wanted if each.id in held and held[each.id][1] != each)
+        indexed_by = {passage_id: embedder for passage_id, (embedder, _) in held.items()}
         return {passage.id: indexed_by.get(passage.id, "") for passage in passages}, moved
 
     async def mark_indexed(self, ids: Iterable[str], fingerprint: str) -> None:
@@ -122,7 +129,7 @@ class Ledger:
                 .where(PassageRow.tenant == self._tenant, PassageRow.document_id.in_(staged))
                 .values(visible=PassageRow.sync == sync)
             )
-            await connection.execute(
+            switched = await connection.execute(
                 update(DocumentRow)
                 .where(self._of(DocumentRow), DocumentRow.id.in_(staged))
                 .values(visible=DocumentRow.sync == sync, updated_at=now)
@@ -133,12 +140,15 @@ class Ledger:
                     _hide(PassageRow).where(self._of(PassageRow), PassageRow.document_id.in_(some))
                 )
             if moved:
+                changed = [field.name for field in fields(Moved) if field.name != "id"]
                 await connection.execute(
                     update(PassageRow)
-                    .where(PassageRow.tenant == self._tenant, PassageRow.id == bindparam("moved_id"))
-                    .values(location=bindparam("to_location"), title=bindparam("to_title")),
-                    [{"moved_id": each.id, "to_location": each.location, "to_title": each.title} for each in moved],
+                    .where(PassageRow.tenant == self._tenant, PassageRow.id == bindparam("to_id"))
+                    .values({name: bindparam(f"to_{name}") for name in changed}),
+                    [{f"to_{name}": value for name, value in asdict(each).items()} for each in moved],
                 )
+            if switched.rowcount or removed:
+                await fold_documents(connection, self._tenant, sync)
 
     async def garbage(self) -> list[str]:
         """Invisible passages, from now on not counted on to be in the indexes: remove them there, then `forget` them."""
@@ -187,18 +197,15 @@ class Ledger:
             async with self._engine.begin() as connection:
                 yield connection
 
-    async def _claim(
-        self, connection: AsyncConnection, sync: str, ids: Sequence[str]
-    ) -> dict[str, tuple[str, str, str]]:
-        """Mark the passages that exist as part of `sync`; return who indexed them, their location and title."""
-        held: dict[str, tuple[str, str, str]] = {}
+    async def _claim(self, connection: AsyncConnection, sync: str, ids: Sequence[str]) -> dict[str, tuple[str, Moved]]:
+        """Mark the passages that exist as part of `sync`; return who indexed them, and where they are now."""
+        held: dict[str, tuple[str, Moved]] = {}
+        columns = [getattr(PassageRow, field.name) for field in fields(Moved)]
         for some in parts(ids):
             where = and_(PassageRow.tenant == self._tenant, PassageRow.id.in_(some))
             await connection.execute(update(PassageRow).where(where).values(sync=sync))
-            columns = (PassageRow.id, PassageRow.indexed_by, PassageRow.location, PassageRow.title)
-            held.update(
-                (row[0], (row[1], row[2], row[3])) for row in await connection.execute(select(*columns).where(where))
-            )
+            rows = await connection.execute(select(PassageRow.indexed_by, *columns).where(where))
+            held.update((row.id, (row[0], Moved(*row[1:]))) for row in rows)
         return held
 
     async def _count(self, *where: ColumnElement[bool] | InstrumentedAttribute[bool]) -> int:
@@ -210,14 +217,8 @@ class Ledger:
 
 
 def _document(staged: Staged, now: datetime) -> dict[str, Any]:
-    key = staged.document.id.partition(":")[2]
-    return asdict(staged.document) | {
-        "key": key,
-        "version": staged.version,
-        "file_hash": staged.file_hash,
-        "recipe": staged.recipe,
-        "updated_at": now,
-    }
+    own = {field.name: getattr(staged, field.name) for field in fields(staged) if field.name != "document"}
+    return asdict(staged.document) | own | {"updated_at": now}
 
 
 def _passage(passage: Passage) -> dict[str, Any]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from pipeline.knowledge.cutting import Cutter, Measure
+from pipeline.knowledge.lines import line_ranges
 from pipeline.knowledge.sections import Section, sections
 from pipeline.types import Document, Passage
 
@@ -14,6 +16,16 @@ SPLITTER_VERSION = 1
 """Raise it when the same document gives other passages: the next sync then splits everything anew."""
 
 TARGET_TOKENS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class LineLinks:
+    """How a range of a file's lines is linked."""
+
+    url: str
+    """With `{start}` and `{end}`, which count from 1."""
+    first_line: int
+    """The file's 0-based line that the document's text begins with."""
 
 
 class Splitter:
@@ -26,16 +38,28 @@ class Splitter:
         """All passages in reading order. Every passage's `embedded_text` fits the window: nothing is cut off."""
         return self.split_sections(document, sections(document.text))
 
-    def split_sections(self, document: Document, parts: Iterable[Section]) -> tuple[Passage, ...]:
-        """The same for a document whose sections are known already."""
+    def split_sections(
+        self, document: Document, parts: Iterable[Section], lines: LineLinks | None = None
+    ) -> tuple[Passage, ...]:
+        """The same for a document whose sections are known already, and whose lines may be."""
         found: list[Passage] = []
         for section in parts:
             # every path starts with the page, so that a passage about "Defaults" says whose defaults
             path = section.path if section.path[:1] == (document.title,) else (document.title, *section.path)
-            location = document.location + (f"#{section.anchor}" if section.anchor else "")
             path, texts = self._cutter.cut(path, section.text)
-            found.extend(_passage(document, location, path, text, len(found) + i) for i, text in enumerate(texts))
+            for location, text in zip(_locations(document, section, texts, lines), texts, strict=True):
+                found.append(_passage(document, location, path, text, len(found)))
         return tuple(found)
+
+
+def _locations(document: Document, section: Section, texts: Sequence[str], lines: LineLinks | None) -> Iterable[str]:
+    if lines is not None and section.line is not None:
+        first = lines.first_line + section.line + 1
+        return [
+            lines.url.replace("{start}", str(first + start)).replace("{end}", str(first + end))
+            for start, end in line_ranges(section.text, texts)
+        ]
+    return [document.location + (f"#{section.anchor}" if section.anchor else "")] * len(texts)
 
 
 def _passage(document: Document, location: str, path: tuple[str, ...], text: str, position: int) -> Passage:

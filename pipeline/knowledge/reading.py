@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import structlog
 
-from pipeline.errors import DocumentUnreadable
-from pipeline.knowledge.convert import convert
+from pipeline.errors import DocumentUnreadable, NotADocument
+from pipeline.knowledge.convert import Converted
+from pipeline.knowledge.editions import edition_of
+from pipeline.knowledge.folding import signature
+from pipeline.knowledge.identity import Identities
 from pipeline.knowledge.ledger import Known, Staged
-from pipeline.knowledge.passages import Splitter
+from pipeline.knowledge.passages import LineLinks, Splitter
+from pipeline.knowledge.sections import sections
 from pipeline.knowledge.sources import SourceFile
 from pipeline.types import Document, Passage
 
@@ -27,8 +31,8 @@ class Unchanged:
 
     location: str
     document_id: str
-    new_file_hash: str | None
-    """Where other bytes hold the same text."""
+    touched: tuple[str, str] | None
+    """New file hash and stamp, where other bytes hold the same text or the stamp is another one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,8 @@ class Prepared:
     passages: tuple[Passage, ...]
     before: Known | None
     """The version that it replaces."""
+    renamed: bool
+    """That version has another key: the document was moved."""
 
     @property
     def same_text(self) -> bool:
@@ -52,11 +58,19 @@ class Failed:
     """A document that cannot be read."""
 
     location: str
-    document_id: str
     reason: str
 
 
-Outcome = Unchanged | Prepared | Failed
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A file that is no document after all."""
+
+    location: str
+    before: Known | None
+    """The document that it was once."""
+
+
+Outcome = Unchanged | Prepared | Failed | Skipped
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,40 +81,52 @@ class Reader:
     source: str
     recipe: str
     splitter: Splitter
-    known: Mapping[str, Known]
-    """The visible documents, by id."""
-    max_bytes: int
+    identities: Identities
+    """Which document a file is."""
+    convert: Callable[[bytes, str], Converted]
+    """From bytes and a file name."""
+    language: str = ""
+    """Of all documents that do not say otherwise."""
+    release: str = ""
+    """Of all documents that do not say otherwise."""
 
     def read(self, files: Sequence[SourceFile]) -> list[Outcome]:
         """What has become of each file."""
         return [self._read(file) for file in files]
 
     def _read(self, file: SourceFile) -> Outcome:
-        document_id = f"{self.source}:{file.location}"
+        before = self.identities.known.get(file.identity)
         try:
-            if len(file.location) > LONGEST_LOCATION:
+            if max(len(file.location), len(file.identity)) > LONGEST_LOCATION:
                 raise DocumentUnreadable(f"its path has more than {LONGEST_LOCATION} characters")
-            return self._changes(file, document_id, file.load())
+            if before is not None and before.recipe == self.recipe and file.stamp and before.stamp == file.stamp:
+                return Unchanged(file.location, before.id, None)
+            return self._changes(file, before, file.load())
+        except NotADocument:
+            return Skipped(file.location, before)
         except DocumentUnreadable as exc:
-            return Failed(file.location, document_id, str(exc))
+            return Failed(file.location, str(exc))
         except OSError as exc:
-            return Failed(file.location, document_id, exc.strerror or type(exc).__name__)
+            return Failed(file.location, exc.strerror or type(exc).__name__)
         except Exception as exc:  # a converter's bug with one strange page must not stop all others
             log.warning("document_conversion_failed", location=file.location, exc_info=True)
-            return Failed(file.location, document_id, f"cannot be converted ({type(exc).__name__})")
+            return Failed(file.location, f"cannot be converted ({type(exc).__name__})")
 
-    def _changes(self, file: SourceFile, document_id: str, data: bytes) -> Outcome:
+    def _changes(self, file: SourceFile, before: Known | None, data: bytes) -> Outcome:
         file_hash = hashlib.sha256(data).hexdigest()
-        before = self.known.get(document_id)
         same_recipe = before is not None and before.recipe == self.recipe
         if before is not None and same_recipe and before.file_hash == file_hash:
-            return Unchanged(file.location, document_id, None)
-        converted = convert(data, file.name, max_bytes=self.max_bytes)
+            return Unchanged(file.location, before.id, None if before.stamp == file.stamp else (file_hash, file.stamp))
+        converted = self.convert(data, file.name)
         content_hash = hash_content(converted.title, converted.text)
-        if before is not None and same_recipe and before.content_hash == content_hash:
-            return Unchanged(file.location, document_id, file_hash)
+        language, release = self._edition(file, converted)
+        same_edition = before is not None and (before.language, before.release) == (language, release)
+        if before is not None and same_recipe and same_edition and before.content_hash == content_hash:
+            return Unchanged(file.location, before.id, (file_hash, file.stamp))
+        moved = self.identities.moved(file_hash, content_hash) if before is None else None
+        before = before or moved
         document = Document(
-            id=document_id,
+            id=before.id if before else self.identities.new_id(file.identity),
             tenant=self.tenant,
             source=self.source,
             location=file.location,
@@ -108,8 +134,36 @@ class Reader:
             text=converted.text,
             content_hash=content_hash,
         )
-        staged = Staged(document, before.version + 1 if before else 1, file_hash, self.recipe)
-        return Prepared(file.location, staged, self.splitter.split(document), before)
+        staged = Staged(
+            document=document,
+            key=file.identity,
+            version=before.version + 1 if before else 1,
+            file_hash=file_hash,
+            recipe=self.recipe,
+            stamp=file.stamp,
+            language=language,
+            release=release,
+            signature=signature(document.text),
+        )
+        passages = tuple(
+            replace(passage, language=language, release=release)
+            for passage in self._passages(file, document, converted)
+        )
+        return Prepared(file.location, staged, passages, before, moved is not None)
+
+    def _edition(self, file: SourceFile, converted: Converted) -> tuple[str, str]:
+        """Language and release: what is closest to the document counts."""
+        edition = edition_of(file.name)
+        return (
+            file.language or converted.language or edition.language or self.language,
+            file.release or converted.release or edition.release or self.release,
+        )
+
+    def _passages(self, file: SourceFile, document: Document, converted: Converted) -> tuple[Passage, ...]:
+        parts = sections(document.text) if converted.sections is None else converted.sections
+        known_lines = file.lines_url and converted.first_line is not None
+        lines = LineLinks(file.lines_url, converted.first_line or 0) if known_lines else None
+        return self.splitter.split_sections(document, parts, lines)
 
 
 def hash_content(title: str, text: str) -> str:

@@ -21,10 +21,12 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class SyncReport:
-    """What a sync did. The first four counts are documents."""
+    """What a sync did. The first five counts are documents."""
 
     added: int
     changed: int
+    renamed: int
+    """At another place, with the same content: it keeps its id, its history and its passages."""
     removed: int
     unchanged: int
     """Same text as before; also when a new embedder made it necessary to embed it again."""
@@ -40,16 +42,18 @@ class SyncReport:
 class Runs:
     """The runs of one source of one tenant."""
 
-    def __init__(self, engine: AsyncEngine, tenant: str, source: str, now: Callable[[], datetime]) -> None:
+    def __init__(self, engine: AsyncEngine, tenant: str, source: str, kind: str, now: Callable[[], datetime]) -> None:
         self._engine = engine
         self._tenant = tenant
         self._source = source
+        self._kind = kind
         self._now = now
 
     async def begin(self) -> str:
         """Return the new run's id. Whichever run still says `running` was killed, and is noted as such."""
         run, now = uuid.uuid4().hex, self._now()
         row = {"tenant": self._tenant, "id": run, "source": self._source, "state": "running", "started_at": now}
+        row["kind"] = self._kind
         running = (SyncRow.tenant == self._tenant, SyncRow.source == self._source, SyncRow.state == "running")
         with catalog_errors():
             async with self._engine.begin() as connection:
@@ -85,5 +89,6 @@ class Runs:
 
 
 def _summary(report: SyncReport) -> dict[str, float]:
-    numbers = {"added": report.added, "changed": report.changed, "removed": report.removed}
+    names = ("added", "changed", "renamed", "removed")
+    numbers: dict[str, float] = {name: getattr(report, name) for name in names}
     return numbers | {"failed": len(report.failed), "seconds": round(report.seconds, 1)}

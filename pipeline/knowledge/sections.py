@@ -41,6 +41,8 @@ class Section:
     """None for the top of the page."""
     text: str
     """Markdown without the heading; not empty."""
+    line: int | None = None
+    """0-based line of the page's text that `text` begins with; None where lines mean nothing."""
 
 
 def headings(text: str) -> tuple[Heading, ...]:
@@ -96,7 +98,9 @@ def _inline_parser() -> MarkdownIt:
 
 
 def _section(path: tuple[str, ...], anchor: str | None, lines: Sequence[str], start: int, end: int) -> Section:
-    return Section(path, anchor, "\n".join(lines[start:end]).strip("\n").rstrip())
+    while start < end and not lines[start].strip():
+        start += 1
+    return Section(path, anchor, "\n".join(lines[start:end]).rstrip(), start)
 
 
 def _plain(content: Token) -> tuple[str, str | None]:

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import structlog
@@ -15,12 +15,15 @@ from pipeline.errors import IndexUnavailable
 from pipeline.knowledge.catalog import Catalog
 from pipeline.knowledge.convert import CONVERTER_VERSION, MAX_BYTES
 from pipeline.knowledge.indexing import Indexes
+from pipeline.knowledge.leases import Leases
 from pipeline.knowledge.ledger import Ledger
+from pipeline.knowledge.listing import list_source
 from pipeline.knowledge.passages import SPLITTER_VERSION, TARGET_TOKENS, Splitter
 from pipeline.knowledge.reading import Reader
 from pipeline.knowledge.runs import Runs, SyncReport
 from pipeline.knowledge.sources import Source
 from pipeline.knowledge.staging import Progress, Staging
+from pipeline.knowledge.workers import Workers
 from pipeline.retrieval.protocols import Embedder, KeywordIndex, VectorIndex
 
 __all__ = ["SyncReport", "Syncer"]
@@ -39,6 +42,9 @@ class _Order:
     tenant: str
     progress: Progress | None
     allow_empty: bool
+    language: str
+    release: str
+    dry: bool
 
 
 class Syncer:
@@ -54,75 +60,108 @@ class Syncer:
         target_tokens: int = TARGET_TOKENS,
         max_bytes: int = MAX_BYTES,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        holder: str = "local",
+        workers: Callable[[], Workers] | None = None,
     ) -> None:
+        """`holder`: this process among those that share the database; a successor in its place has the same name."""
         self._catalog = catalog
         self._indexes = Indexes(embedder, vectors, keywords)
         self._target_tokens = target_tokens
-        self._max_bytes = max_bytes
+        self._workers = workers or (lambda: Workers(max_bytes=max_bytes))
         self._now = now
+        self._leases = Leases(catalog.engine, holder, now)
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def sync(
-        self, source: Source, *, tenant: str, progress: Progress | None = None, allow_empty: bool = False
+        self,
+        source: Source,
+        *,
+        tenant: str,
+        progress: Progress | None = None,
+        allow_empty: bool = False,
+        language: str = "",
+        release: str = "",
+        dry: bool = False,
     ) -> SyncReport:
         """Make the documents of `source` those of `tenant`.
 
         Readers see the old documents until all new ones are indexed, and then all new ones. Killed at any point,
         nothing changes for them, and the next sync finishes or undoes what was begun.
 
-        Errors: `SourceNotFound` (also for a source that suddenly is empty, unless `allow_empty`), `IndexUnavailable`,
-        `CatalogUnavailable`; readers then keep what they had.
+        `language`, `release`: of documents that do not say otherwise. `dry`: report what would happen; `passages` is
+        then the number that would be written.
+
+        Errors: `SourceNotFound` (also for a source that suddenly is empty, unless `allow_empty`), `SyncBusy` (another
+        process syncs this tenant), `IndexUnavailable`, `CatalogUnavailable`; readers then keep what they had.
         """
-        order = _Order(source, tenant, progress, allow_empty)
+        order = _Order(source, tenant, progress, allow_empty, language, release, dry)
         async with self._locks[tenant]:
-            runs = Runs(self._catalog.engine, tenant, source.name, self._now)
-            run = await runs.begin()
-            try:
-                report = await self._sync(run, order)
-                await runs.done(run, report)
-            except BaseException as exc:
-                await runs.failed(run, exc)
-                raise
+            if dry:
+                return await self._rehearse(order)
+            async with self._leases.hold(tenant):
+                return await self._recorded(order)
+
+    async def _recorded(self, order: _Order) -> SyncReport:
+        runs = Runs(self._catalog.engine, order.tenant, order.source.name, order.source.kind, self._now)
+        run = await runs.begin()
+        try:
+            report = await self._sync(run, order)
+            await runs.done(run, report)
+        except BaseException as exc:
+            await runs.failed(run, exc)
+            raise
         return report
 
     async def _sync(self, run: str, order: _Order) -> SyncReport:
         started = time.monotonic()
         ledger = Ledger(self._catalog.engine, order.tenant, order.source.name)
-        embedder = self._indexes.embedder
-        # Fingerprint and tokenizer are read from the model's folder: off the event loop.
-        fingerprint = await asyncio.to_thread(lambda: embedder.fingerprint)
+        fingerprint = await self._fingerprint()
         await self._check_indexes(ledger, order.tenant, fingerprint)
-        reader = await self._reader(ledger, order, fingerprint)
-        staging = Staging(run, ledger, self._indexes, reader, fingerprint, self._now())
-        await staging.stage(order.source, order.progress, allow_empty=order.allow_empty)
+        await ledger.clear()
+        staging = await self._staged(run, ledger, order, fingerprint)
         await ledger.switch(run, staging.removed, staging.moved, self._now())
         repaired = await self._repair(ledger, order.tenant, fingerprint)
         await self._collect(ledger, order.tenant)
-        return SyncReport(
-            added=staging.added,
-            changed=staging.changed,
-            removed=len(staging.removed),
-            unchanged=staging.unchanged,
-            failed=tuple(staging.failed),
-            passages=await ledger.passages(),
-            embedded=staging.embedded + repaired,
-            seconds=time.monotonic() - started,
-        )
+        report = _report(staging, await ledger.passages(), started)
+        return replace(report, embedded=report.embedded + repaired)
+
+    async def _rehearse(self, order: _Order) -> SyncReport:
+        """Read everything and write nothing."""
+        started = time.monotonic()
+        ledger = Ledger(self._catalog.engine, order.tenant, order.source.name)
+        staging = await self._staged("", ledger, order, await self._fingerprint())
+        return _report(staging, staging.prepared, started)
+
+    async def _fingerprint(self) -> str:
+        # Fingerprint and tokenizer are read from the model's folder: off the event loop.
+        embedder = self._indexes.embedder
+        return await asyncio.to_thread(lambda: embedder.fingerprint)
+
+    async def _staged(self, run: str, ledger: Ledger, order: _Order, fingerprint: str) -> Staging:
+        listing = await list_source(order.source, await ledger.known(), allow_empty=order.allow_empty)
+        workers = self._workers()
+        try:
+            reader = Reader(
+                tenant=order.tenant,
+                source=order.source.name,
+                recipe=f"c{CONVERTER_VERSION}.s{SPLITTER_VERSION}.t{self._target_tokens}.{fingerprint}",
+                splitter=Splitter(self._indexes.embedder, target_tokens=self._target_tokens),
+                identities=listing.identities,
+                convert=workers.convert,
+                language=order.language,
+                release=order.release,
+            )
+            staging = Staging(run, ledger, self._indexes, reader, fingerprint, self._now(), dry=order.dry)
+            staging.failed += [(where, "the source has it twice; the first one counts") for where in listing.twice]
+            await staging.stage(listing.files, order.progress)
+        finally:
+            await asyncio.to_thread(workers.close)
+        return staging
 
     async def _check_indexes(self, ledger: Ledger, tenant: str, fingerprint: str) -> None:
         if await self._indexes.hold_fewer_than(tenant, await ledger.indexed(fingerprint)):
             log.warning("index_lost_passages", tenant=tenant)
             await ledger.distrust_indexes()
-
-    async def _reader(self, ledger: Ledger, order: _Order, fingerprint: str) -> Reader:
-        return Reader(
-            tenant=order.tenant,
-            source=order.source.name,
-            recipe=f"c{CONVERTER_VERSION}.s{SPLITTER_VERSION}.t{self._target_tokens}.{fingerprint}",
-            splitter=Splitter(self._indexes.embedder, target_tokens=self._target_tokens),
-            known=await ledger.known(),
-            max_bytes=self._max_bytes,
-        )
 
     async def _repair(self, ledger: Ledger, tenant: str, fingerprint: str) -> int:
         """Index visible passages that the indexes lack: after a loss, or of documents that a new embedder has not seen."""
@@ -143,3 +182,17 @@ class Syncer:
             await self._indexes.vectors.prune(tenant)
         except IndexUnavailable as exc:
             log.warning("garbage_left_in_index", tenant=tenant, error=str(exc))
+
+
+def _report(staging: Staging, passages: int, started: float) -> SyncReport:
+    return SyncReport(
+        added=staging.added,
+        changed=staging.changed,
+        renamed=staging.renamed,
+        removed=len(staging.removed),
+        unchanged=staging.unchanged,
+        failed=tuple(staging.failed),
+        passages=passages,
+        embedded=staging.embedded,
+        seconds=time.monotonic() - started,
+    )

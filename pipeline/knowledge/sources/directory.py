@@ -1,48 +1,21 @@
-"""Where documents come from."""
+"""A folder, or a single file."""
 
 from __future__ import annotations
 
 import asyncio
-import fnmatch
 import os
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Protocol
 
 from pipeline.errors import DocumentUnreadable, SourceNotFound
-from pipeline.knowledge.convert import MAX_BYTES, READABLE, too_large
-
-_LONGEST_NAME = 200
-
-
-@dataclass(frozen=True, slots=True)
-class SourceFile:
-    """One document of a source, not yet read."""
-
-    location: str
-    """What a person opens: a path relative to the source, or a URL. Unique in the source."""
-    name: str
-    """A file name or path whose ending tells the kind."""
-    load: Callable[[], bytes]
-    """Reads it. Blocking; raises `DocumentUnreadable` or `OSError`."""
-
-
-class Source(Protocol):
-    """A named set of documents. To add a kind of source, write a class with these two members."""
-
-    @property
-    def name(self) -> str:
-        """Part of each document's id: stable, unique for its tenant, at most 200 characters, no `:`."""
-
-    def files(self) -> AsyncIterator[SourceFile]:
-        """All documents there are now. Raises `SourceNotFound` rather than list some of them only."""
+from pipeline.knowledge.convert import MAX_BYTES, READABLE, readable, too_large
+from pipeline.knowledge.sources.base import Choice, SourceFile, clean_name
 
 
 class DirectorySource:
-    """A folder with Markdown, HTML and text files, or a single such file.
+    """A folder with documents, or a single document.
 
     `include` and `exclude` are patterns as in a shell, for paths relative to the folder (`guides/*`, `*.draft.md`; `*`
     also stands for slashes). Hidden files and folders are left out, and links that lead out of the folder.
@@ -60,9 +33,9 @@ class DirectorySource:
     ) -> None:
         """`base_url`: where people open the pages; a document's location is then this URL and its path."""
         self._path = Path(os.path.abspath(path))
-        self.name = _clean(name or self._path.name) or "files"
-        self._include = tuple(include)
-        self._exclude = tuple(exclude)
+        self.name = clean_name(name or self._path.name) or "files"
+        self.kind = "directory"
+        self._choice = Choice(tuple(include), tuple(exclude))
         self._base_url = base_url.rstrip("/") if base_url else None
         self._max_bytes = max_bytes
 
@@ -72,7 +45,7 @@ class DirectorySource:
 
     def _list(self) -> list[SourceFile]:
         if self._path.is_file():
-            if self._path.suffix.lower() not in READABLE:
+            if not readable(self._path.name):
                 raise SourceNotFound(f"{self._path} is not a kind of file that can be read ({_endings()}).")
             return [self._file(str(self._path), self._path.name)]
         if not self._path.is_dir():
@@ -99,20 +72,16 @@ class DirectorySource:
                     yield real, prefix + entry.name
 
     def _wanted(self, relative: str) -> bool:
-        return (
-            os.path.splitext(relative)[1].lower() in READABLE
-            and any(fnmatch.fnmatchcase(relative, pattern) for pattern in self._include)
-            and not any(fnmatch.fnmatchcase(relative, pattern) for pattern in self._exclude)
-        )
+        return readable(relative) and self._choice.wants(relative)
 
     def _file(self, path: str, relative: str) -> SourceFile:
         # a file name may hold bytes that are no text, and then cannot be stored
         relative = os.fsencode(relative).decode("utf-8", "replace")
         location = f"{self._base_url}/{relative}" if self._base_url else relative
-        return SourceFile(location, relative, partial(_read, path, self._max_bytes))
+        return SourceFile(location, relative, partial(read_file, path, self._max_bytes), key=relative)
 
 
-def _read(path: str, max_bytes: int) -> bytes:
+def read_file(path: str, max_bytes: int) -> bytes:
     """The whole file; refused if it is too large, or keeps changing while it is read."""
     for _attempt in range(3):
         with open(path, "rb", buffering=0) as stream:
@@ -133,11 +102,6 @@ def _entries(folder: str) -> list[os.DirEntry[str]]:
     except OSError as exc:
         # a folder that cannot be read must not look like a folder whose documents were deleted
         raise SourceNotFound(f"{folder} cannot be read ({exc.strerror}). Nothing was changed.") from exc
-
-
-def _clean(name: str) -> str:
-    """A name that can be stored, without the `:` that ends a source's name in a document's id."""
-    return os.fsencode(name).decode("utf-8", "replace").replace(":", "-")[:_LONGEST_NAME]
 
 
 def _within(path: str, root: str) -> bool:

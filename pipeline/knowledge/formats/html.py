@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pipeline.errors import DocumentUnreadable
+from pipeline.knowledge.convert import Converted
+from pipeline.knowledge.editions import language_tag
+from pipeline.knowledge.encoding import decode
 
 if TYPE_CHECKING:
     from bs4 import BeautifulSoup, Tag
@@ -15,8 +18,13 @@ _MAIN = ["main", "[role=main]", "article"]
 _HEADINGS = ["h1", "h2", "h3", "h4", "h5", "h6"]
 
 
-def html_to_markdown(html: str) -> tuple[str, str | None]:
-    """Return Markdown and the page's `<title>`.
+def read_html(data: bytes) -> Converted:
+    """A page of a website."""
+    return html_to_markdown(decode(data, html=True))
+
+
+def html_to_markdown(html: str) -> Converted:
+    """Return the page's Markdown, `<title>` and language.
 
     Scripts and styles are dropped, and navigation where the page marks it as such. Headings keep the page's own
     anchors as `{#anchor}`. Errors: `DocumentUnreadable`.
@@ -26,7 +34,11 @@ def html_to_markdown(html: str) -> tuple[str, str | None]:
 
     try:
         soup = BeautifulSoup(html, "html.parser")
-        title = soup.title.get_text(" ", strip=True) if soup.title else None
+        title = soup.title.get_text(" ", strip=True) if soup.title else ""
+        root = soup.find("html")
+        language = str(root.get("lang") or "") if root else ""
+        if soup.title:
+            soup.title.decompose()  # a page without a body would begin with it
         main = _main(soup)
         for tag in main(_NOT_TEXT):
             tag.decompose()
@@ -34,7 +46,7 @@ def html_to_markdown(html: str) -> tuple[str, str | None]:
         result = HtmlConverter().convert_string(f"<body>{main.decode()}</body>", code_language_callback=_language)
     except (RecursionError, ValueError, AssertionError) as exc:
         raise DocumentUnreadable(f"the HTML cannot be converted ({type(exc).__name__})") from exc
-    return result.markdown, title or None
+    return Converted(title, result.markdown, language=language_tag(language))
 
 
 def _main(soup: BeautifulSoup) -> Tag:
@@ -76,6 +88,9 @@ def _section_id(heading: Tag) -> str | None:
     parent = heading.parent
     if parent is None or parent.name not in {"section", "div"}:
         return None
-    first = next((child for child in parent.children if getattr(child, "name", None)), None)
+    # docutils puts an empty <span> for each further label before the heading
+    first = next(
+        (child for child in parent.children if getattr(child, "name", None) and child.get_text(strip=True)), None
+    )
     anchor = parent.get("id")
     return anchor if first is heading and isinstance(anchor, str) else None
