@@ -16,7 +16,7 @@ import structlog
 from bot.errors import StoreUnavailable
 from bot.lock import own_data_dir
 from bot.settings import BotSettings
-from bot.store import Engine, SqlStore, database_url, migrate, open_engine, pending_migration
+from bot.store import Engine, SqlStore, SqlTenants, database_url, migrate, open_engine, pending_migration
 from pipeline.answering import AnsweringOptions, AnsweringPipeline
 from pipeline.knowledge.catalog import Catalog
 from pipeline.knowledge.sync import Syncer
@@ -42,6 +42,7 @@ class Core:
     settings: PipelineSettings
     engine: Engine
     store: SqlStore
+    tenants: SqlTenants
     catalog: Catalog
     embedder: SentenceTransformerEmbedder
     vectors: VectorIndex
@@ -140,6 +141,7 @@ async def open_core(bot: BotSettings, settings: PipelineSettings) -> AsyncIterat
             settings=settings,
             engine=engine,
             store=store,
+            tenants=SqlTenants(engine, default=bot.tenant),
             catalog=catalog,
             embedder=embedder,
             vectors=vectors,

@@ -5,7 +5,8 @@
     ├── DeliveryError          the platform did not take a message
     │   ├── DeliveryRefused    it never will (channel gone, token revoked): retrying is useless
     │   └── DeliveryUnavailable  it may later (429, 5xx, time-out)
-    └── StoreUnavailable       the database cannot be reached
+    ├── StoreUnavailable       the database cannot be reached
+    └── TenantUnknown          no tenant of that name was added
 
 Foreign exceptions are translated where they enter (`raise … from exc`). Every message says what to do.
 """
@@ -40,3 +41,7 @@ class DeliveryUnavailable(DeliveryError):
 
 class StoreUnavailable(BotError):
     """The database cannot be reached."""
+
+
+class TenantUnknown(BotError):
+    """No tenant of that name was added."""

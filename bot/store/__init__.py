@@ -1,4 +1,4 @@
-"""Questions, answers and ratings in SQL (SQLAlchemy 2, SQLite or PostgreSQL)."""
+"""Questions, answers, ratings and tenants in SQL (SQLAlchemy 2, SQLite or PostgreSQL)."""
 
 from bot.store.budgets import SqlBudgets, Terms
 from bot.store.database import (
@@ -17,6 +17,7 @@ from bot.store.installations import SlackInstallation, SqlInstallations, SqlOAut
 from bot.store.notices import SqlNotices
 from bot.store.rows import StoredQuestion, answer_id
 from bot.store.sql import SqlStore
+from bot.store.tenants import SqlTenants
 
 __all__ = [
     "Cipher",
@@ -28,6 +29,7 @@ __all__ = [
     "SqlNotices",
     "SqlOAuthStates",
     "SqlStore",
+    "SqlTenants",
     "StoredQuestion",
     "Terms",
     "answer_id",

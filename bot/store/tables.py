@@ -201,3 +201,24 @@ class ReplicaRow(Base):
 
     executor_id: Mapped[str] = mapped_column(String(64), primary_key=True)
     seen_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class TenantRow(Base):
+    """A customer. The installation's own tenant (PROMPTAI_TENANT) needs no row."""
+
+    __tablename__ = "tenants"
+
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class TenantLinkRow(Base):
+    """A workspace, or one of its conversations, whose questions are a tenant's."""
+
+    __tablename__ = "tenant_links"
+
+    platform: Mapped[str] = mapped_column(String(16), primary_key=True)
+    workspace: Mapped[str] = mapped_column(String(256), primary_key=True)
+    conversation: Mapped[str] = mapped_column(String(512), primary_key=True, default="")
+    """Empty: the whole workspace."""
+    tenant: Mapped[str] = mapped_column(String(64))

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bot.cli import app
+from bot.cli.common import Json, run, with_settings
+
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
@@ -26,16 +29,16 @@ AtOnce = Annotated[int, typer.Option("--concurrency", min=1, help="Cases in flig
 Fresh = Annotated[bool, typer.Option(help="Forget an earlier run in the same folder.")]
 Judge = Annotated[str | None, typer.Option(help="Let this model score answers: NAME, or NAME=http://host:port.")]
 Tenant = Annotated[str | None, typer.Option(help="Whose documents to look in. Default: PROMPTAI_TENANT.")]
-Json = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
 
-app = typer.Typer(
+evaluate_app = typer.Typer(
     invoke_without_command=True,
     rich_markup_mode="markdown",
     help="Compare ways to answer: cases x arms x metrics, as JSON, Markdown and a page with plots.",
 )
+app.add_typer(evaluate_app, name="evaluate")
 
 
-@app.callback()
+@evaluate_app.callback()
 def evaluate(
     context: typer.Context,
     questions: Questions = Path("questions.jsonl"),
@@ -58,7 +61,7 @@ def evaluate(
     """
     if context.invoked_subcommand is not None:
         return
-    from pipeline.evaluation.session import Plan  # noqa: PLC0415 - seconds of imports, only where they are needed
+    from pipeline.evaluation.session import Plan  # seconds of imports, only where they are needed
 
     plan = Plan(
         questions, out, drafts=drafts, arms=tuple(arm or ()), split=split, size=size, retrieval_only=retrieval_only,
@@ -67,7 +70,7 @@ def evaluate(
     _start(plan, corpus, judge, as_json=as_json)
 
 
-@app.command()
+@evaluate_app.command()
 def models(
     model: Annotated[list[str], typer.Option("--model", "-m", help="NAME, or NAME=http://host:port; repeat it.")],
     questions: Questions = Path("questions.jsonl"),
@@ -86,7 +89,7 @@ def models(
 
     Example: promptai evaluate models -m product -m tgi -m big=http://gpu2:8080 -q questions.jsonl
     """
-    from pipeline.evaluation.session import Plan  # noqa: PLC0415
+    from pipeline.evaluation.session import Plan
 
     plan = Plan(
         questions, out, arms=tuple(arm or ()), split=split, size=size, at_once=at_once, fresh=fresh,
@@ -96,10 +99,9 @@ def models(
 
 
 def _start(plan: Plan, corpus: Path | None, judge: str | None, *, as_json: bool) -> None:
-    from dataclasses import replace  # noqa: PLC0415
+    from dataclasses import replace
 
-    from bot import evaluate as evaluation  # noqa: PLC0415
-    from bot.running import run, with_settings  # noqa: PLC0415
+    from bot import evaluate as evaluation
 
     def work(bot: BotSettings, settings: PipelineSettings) -> Coroutine[None, None, None]:
         request = evaluation.Request(replace(plan, tenant=plan.tenant or bot.tenant), corpus, judge, as_json)

@@ -1,0 +1,107 @@
+"""`promptai tenants …`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bot.cli import app
+from bot.cli.common import Json, checked_tenant, err, fail, run, with_settings
+from bot.messages import Platform
+from bot.settings import BotSettings
+from bot.tenancy import TenantLink
+from pipeline.settings import PipelineSettings
+
+if TYPE_CHECKING:
+    from bot.store import SqlTenants
+
+tenants_app = typer.Typer(no_args_is_help=True, help="The customers, and which of their workspaces ask.")
+app.add_typer(tenants_app, name="tenants")
+
+Name = Annotated[str, typer.Argument(help="The tenant's name: a-z, 0-9 and -.")]
+Slack = Annotated[str | None, typer.Option(help="A Slack workspace's id (T…), or an organisation's (E…).")]
+Teams = Annotated[str | None, typer.Option(help="A Microsoft Entra tenant's id.")]
+Channel = Annotated[str | None, typer.Option(help="Only this conversation of it (C…, for example of Slack Connect).")]
+
+
+@tenants_app.command("add")
+def add(name: Name) -> None:
+    """Declare a tenant. Then sync its documents (`promptai sync --tenant NAME`) and link its workspaces."""
+
+    async def work(tenants: SqlTenants) -> None:
+        if not await tenants.add(checked_tenant(name)):
+            fail(f"There is a tenant {name} already.")
+        err.print(f"Added {name}.")
+
+    _with_tenants(work)
+
+
+@tenants_app.command("list")
+def show(as_json: Json = False) -> None:
+    """Show the tenants and what is linked to each."""
+
+    async def work(tenants: SqlTenants) -> None:
+        links = await tenants.links()
+        for name in await tenants.names():
+            own = [link for link in links if link.tenant == name]
+            if as_json:
+                print(json.dumps({"tenant": name, "links": [asdict(link) for link in own]}))
+            else:
+                print("\n".join([name, *(f"  {_place(link)}" for link in own)]))
+
+    _with_tenants(work)
+
+
+@tenants_app.command("link")
+def link(name: Name, slack: Slack = None, teams: Teams = None, channel: Channel = None) -> None:
+    """Say whose questions a workspace's, or one of its channels', are.
+
+    Example: promptai tenants link acme --slack T0123456789
+    """
+    platform, workspace = _workspace(slack, teams)
+    place = TenantLink(platform, workspace, channel, checked_tenant(name))
+
+    async def work(tenants: SqlTenants) -> None:
+        before = await tenants.link(place)
+        moved = f" (was {before}'s)" if before not in (None, name) else ""
+        err.print(f"{_place(place)} is {name}'s{moved}.")
+
+    _with_tenants(work)
+
+
+@tenants_app.command("unlink")
+def unlink(slack: Slack = None, teams: Teams = None, channel: Channel = None) -> None:
+    """Make a workspace or channel nobody's: the bot then answers nothing there."""
+    platform, workspace = _workspace(slack, teams)
+
+    async def work(tenants: SqlTenants) -> None:
+        if not await tenants.unlink(platform, workspace, channel):
+            fail("That place is not linked. `promptai tenants list` shows all that are.")
+        err.print("Unlinked.")
+
+    _with_tenants(work)
+
+
+def _workspace(slack: str | None, teams: str | None) -> tuple[Platform, str]:
+    if bool(slack) == bool(teams):
+        fail("Give one place: --slack T… or --teams ID.")
+    return (Platform.SLACK, slack) if slack else (Platform.TEAMS, teams or "")
+
+
+def _place(link: TenantLink) -> str:
+    return f"{link.platform.value} {link.workspace}{f' channel {link.conversation}' if link.conversation else ''}"
+
+
+def _with_tenants(work: Callable[[SqlTenants], Awaitable[None]]) -> None:
+    from bot.app import open_store
+    from bot.store import SqlTenants
+
+    async def with_store(bot: BotSettings, settings: PipelineSettings) -> None:
+        async with open_store(settings) as (engine, _store):
+            await work(SqlTenants(engine, default=bot.tenant))
+
+    run(with_settings(with_store))
