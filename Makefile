@@ -17,7 +17,7 @@ export TOKENIZERS_PARALLELISM := false
 export HF_HUB_OFFLINE ?= 1
 export ANONYMIZED_TELEMETRY := False
 
-.PHONY: help setup demo test test-real lint format bench clean
+.PHONY: help setup demo test test-real lint format bench teams-package clean
 
 help:
 	@echo "make demo       answer questions about the example documents on http://127.0.0.1:8080"
@@ -25,6 +25,7 @@ help:
 	@echo "make test-real  whole conversations through real Slack, Teams and browser counterparts (npm, Chromium)"
 	@echo "make lint       ruff, mypy, import contracts"
 	@echo "make bench      what it costs: prints the tables of docs/experiments.md"
+	@echo "make teams-package  the Teams app as a zip, checked; needs MICROSOFT_APP_ID (docs/teams.md)"
 	@echo "make setup      the environment alone, in $(VENV)"
 
 setup: $(STAMP)
@@ -70,6 +71,10 @@ test-real: $(DEV_STAMP)
 
 bench: $(DEV_STAMP)
 	$(BIN)/python -m benchmarks.overhead
+
+# Standard library only: no set-up is needed for it.
+teams-package:
+	@$(PYTHON) manifests/teams/package.py -o build/promptai-teams.zip
 
 clean:
 	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache

@@ -124,7 +124,7 @@ def _chat_adapters(core: Core, conversation: Conversation) -> list[Adapter]:
     if core.bot.slack_enabled:
         adapters.append(SlackAdapter(conversation, core.bot))
     if core.bot.teams_enabled:
-        adapters.append(TeamsAdapter(conversation, core.bot))
+        adapters.append(TeamsAdapter(conversation, core.bot, core.tenants, core.store, core.store.popular))
     return adapters
 
 

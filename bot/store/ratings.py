@@ -117,11 +117,13 @@ class SqlRatings(SqlPart):
 
     async def _only_answer(self, rating: Rating) -> str | None:
         """The conversation's answer if there is exactly one: of several none is guessed."""
-        query = select(QuestionRow.id).where(
+        query = select(QuestionRow.id).join(AnswerRow, AnswerRow.question_id == QuestionRow.id)
+        query = query.where(
             QuestionRow.platform == rating.platform.value,
             QuestionRow.tenant == rating.tenant,
             QuestionRow.conversation == rating.conversation,
-            QuestionRow.state == "answered",
+            QuestionRow.state != "undeliverable",
+            QuestionRow.apology.is_(None),
         )
         async with self._engine.connect() as connection:
             answered = (await connection.scalars(query.limit(2))).all()

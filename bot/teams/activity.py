@@ -31,15 +31,20 @@ def conversation_id(activity: Mapping[str, Any]) -> str:
     return string(member(activity, "conversation").get("id")).partition(";messageid=")[0]
 
 
+def entra_tenant(activity: Mapping[str, Any]) -> str:
+    """The Entra tenant that it comes from, in lower case; "" where the activity does not say."""
+    tenant = string(member(activity, "channelData", "tenant").get("id"))
+    return (tenant or string(member(activity, "conversation").get("tenantId"))).lower()
+
+
 def person(activity: Mapping[str, Any]) -> Person:
     """Who did it."""
     sender = member(activity, "from")
-    team = string(member(activity, "channelData", "tenant").get("id"))
     return Person(
         # Teams' own id of a person differs from bot to bot; the directory's is the same everywhere.
         id=string(sender.get("aadObjectId")) or string(sender.get("id")),
         name=string(sender.get("name")) or None,
-        team=team or string(member(activity, "conversation").get("tenantId")) or None,
+        team=entra_tenant(activity) or None,
     )
 
 

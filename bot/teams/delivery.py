@@ -1,35 +1,37 @@
-"""How an answer reaches a Teams conversation: a message is posted at once and replaced until it is the answer.
+"""How an answer reaches a Teams conversation: streamed, updated or posted (`ways`), and never twice if we can help it.
 
-Teams cannot be asked what it holds. If the process dies between posting the first message and recording its id, the
-recovered workflow posts another one: prefer that to silence. The same goes for the second and later messages of an
-answer that is too long for one, and for a post that timed out although it had arrived.
+Teams cannot be asked what it holds, so every message is written down once it is posted (`ReplyLog`). If the process
+dies between a post and its record, the recovered workflow posts once more: prefer that to silence. The same goes for a
+post that timed out although it had arrived.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import structlog
 from botbuilder.schema import Activity
 
-from bot.delivery import Opened, Progress
+from bot.delivery import Opened, Progress, ReplyLog
 from bot.errors import DeliveryError, DeliveryRefused, DeliveryUnavailable
 from bot.messages import Apology, Question, Reply
 from bot.teams import rendering
-from bot.teams.connector import BotConnector
+from bot.teams.activity import is_personal
+from bot.teams.connector import BotConnector, StreamRefused
+from bot.teams.final import FinalMessages
 from bot.teams.incoming import REFERENCE
-from bot.teams.live import LiveReply
+from bot.teams.live import Line, Text
+from bot.teams.streams import Stream, StreamClaims
+from bot.teams.ways import STREAM_INTERVAL_S, UPDATE_INTERVAL_S, OnlyTyping, Streaming, Updating, Way
 
 log = structlog.get_logger(__name__)
 
-UPDATE_INTERVAL_S = 2.0
-"""Between two updates of one message; Teams allows 1,800 an hour in a conversation."""
-TYPING_TIMEOUT_S = 3.0
-REMEMBERED_REPLIES = 1_000
-"""Replies whose further messages we remember, so that finishing twice does not post them twice."""
+REMEMBERED_WAYS = 10_000
+"""Replies that are being made, and those that never came to an end."""
 
 
 class TeamsDelivery:
@@ -38,95 +40,110 @@ class TeamsDelivery:
     def __init__(
         self,
         connector: BotConnector,
+        replies: ReplyLog,
         *,
-        interval: float = UPDATE_INTERVAL_S,
+        stream_interval: float = STREAM_INTERVAL_S,
+        update_interval: float = UPDATE_INTERVAL_S,
         clock: Callable[[], float] = time.monotonic,
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._connector = connector
-        self._interval = interval
+        self._stream_interval = stream_interval
+        self._update_interval = update_interval
         self._clock = clock
-        self._live: dict[tuple[str, str], LiveReply] = {}
-        self._further: OrderedDict[tuple[str, str], list[str]] = OrderedDict()
+        self._pause = pause
+        self._claims = StreamClaims(clock)
+        self._ways: OrderedDict[str, Way] = OrderedDict()
+        """By question: how replies of this process are shown while they are being made."""
+        self._final = FinalMessages(connector, replies, clock=clock, pause=pause)
 
     async def open(self, question: Question, *, recovering: bool) -> str:
-        """Show typing and post the message that becomes the answer. `recovering` posts again: see above."""
+        """Begin the stream or the message that becomes the answer. `recovering` begins another one: see above.
+
+        Where the bot is only seen typing there is no message yet; then this is the question's id, which no message has.
+        """
         reference = _reference(question)
-        try:
-            async with asyncio.timeout(TYPING_TIMEOUT_S):
-                await self._connector.post(reference, rendering.typing(), attempts=1)
-        except (DeliveryError, TimeoutError) as exc:
-            log.info("teams_typing_not_shown", question=question.id, error=str(exc))
-        reply_id = await self._connector.post(reference, rendering.opening())
-        if not reply_id:
-            raise DeliveryUnavailable("Teams took the message but did not name it, so it cannot become the answer.")
         if recovering:
-            log.warning("teams_reply_maybe_repeated", question=question.id, reply=reply_id)
-        return reply_id
+            log.warning("teams_reply_maybe_repeated", question=question.id)
+        if not is_personal(json.loads(reference)):
+            self._remember(question, OnlyTyping(self._connector, reference, self._pause))
+            return question.id
+        return await self._open_stream(question, reference) or await self._open_message(question, reference)
 
     async def status(self, opened: Opened, progress: Progress) -> None:
-        """Show a status line, if there is no text yet."""
-        self._reply(opened).show_status(lambda: rendering.status(progress))
+        """Show what is going on, if there is no text yet."""
+        self._way(opened).show(Line(rendering.status_line(progress)))
 
     async def append(self, opened: Opened, text: str) -> None:
-        """Show the text so far, at most once in `UPDATE_INTERVAL_S`; the latest wins."""
-        self._reply(opened).show_text(lambda: rendering.unfinished(text))
+        """Show the text so far, where it can be shown; the latest wins."""
+        self._way(opened).show(Text(text))
 
     async def finish(self, opened: Opened, reply: Reply) -> None:
-        """Replace the message by the answer; an answer too long for one message goes on in further ones."""
-        await self._quiet(opened)
-        first, *others = rendering.answer(reply)
-        reference = _reference(opened.question)
-        await self._connector.update(reference, opened.reply_id, first)
-        if others:
-            posted = self._further_messages(opened)
-            for message_id, message in zip(posted, others, strict=False):
-                await self._connector.update(reference, message_id, message)
-            for message in others[len(posted) :]:
-                posted.append(await self._connector.post(reference, message))
+        """Show the answer; one that is too long for one message goes on in further ones."""
+        await self._end(opened, rendering.answer(reply))
 
     async def fail(self, opened: Opened, apology: Apology) -> None:
-        """Replace the message by the apology."""
-        await self._quiet(opened)
-        await self._connector.update(_reference(opened.question), opened.reply_id, rendering.apology(apology))
+        """Show the apology in the answer's place."""
+        await self._end(opened, [rendering.apology(apology)])
 
-    async def welcome(self, reference: str) -> None:
-        """Say hello where the bot was added. Never raises: nobody waits for it."""
+    async def say(self, reference: str, message: Activity) -> None:
+        """Post something that is no answer. Never raises: nobody waits for it."""
         try:
-            await self._connector.post(reference, rendering.welcome())
+            await self._connector.post(reference, message)
         except DeliveryError as exc:
-            log.warning("teams_welcome_not_sent", error=str(exc))
+            log.warning("teams_message_not_sent", error=str(exc))
 
     async def close(self) -> None:
-        """Stop all updates."""
-        for reply in list(self._live.values()):
-            await reply.stop()
-        self._live.clear()
+        """Stop all that runs in the background."""
+        for way in list(self._ways.values()):
+            await way.quiet()
+        self._ways.clear()
 
-    def _reply(self, opened: Opened) -> LiveReply:
-        key = _key(opened)
-        if key not in self._live:
+    async def _open_stream(self, question: Question, reference: str) -> str | None:
+        """The stream's id; None where the chat has a stream already, or Teams wants none."""
+        if not self._claims.take(question.conversation, question.id):
+            return None
+        stream = Stream(self._connector, reference, clock=self._clock, pause=self._pause)
+        try:
+            await stream.begin()
+        except StreamRefused as refused:
+            log.info("teams_stream_refused", question=question.id, reason=str(refused))
+            self._claims.give_back(question.conversation, question.id)
+            return None
+        self._remember(question, Streaming(stream, self._connector, reference, self._stream_interval, self._clock))
+        return stream.id
 
-            async def send(activity: Activity) -> None:
-                await self._connector.update(_reference(opened.question), opened.reply_id, activity, attempts=1)
+    async def _open_message(self, question: Question, reference: str) -> str:
+        message_id = await self._connector.post(reference, rendering.opening())
+        if not message_id:
+            raise DeliveryUnavailable("Teams took the message but did not name it, so it cannot become the answer.")
+        updating = Updating(self._connector, reference, message_id, self._update_interval, self._clock)
+        self._remember(question, updating)
+        await self._final.write_down(question.id, 0, message_id)
+        return message_id
 
-            self._live[key] = LiveReply(send, self._interval, self._clock)
-        return self._live[key]
+    def _way(self, opened: Opened) -> Way:
+        """How this reply is shown. One that an earlier process began cannot be gone on with: the bot is seen typing."""
+        question = opened.question
+        if question.id not in self._ways:
+            self._remember(question, OnlyTyping(self._connector, _reference(question), self._pause))
+        return self._ways[question.id]
 
-    async def _quiet(self, opened: Opened) -> None:
-        reply = self._live.pop(_key(opened), None)
-        if reply is not None:
-            await reply.stop()
+    def _remember(self, question: Question, way: Way) -> None:
+        self._ways[question.id] = way
+        while len(self._ways) > REMEMBERED_WAYS:
+            self._ways.popitem(last=False)
 
-    def _further_messages(self, opened: Opened) -> list[str]:
-        posted = self._further.setdefault(_key(opened), [])
-        self._further.move_to_end(_key(opened))
-        if len(self._further) > REMEMBERED_REPLIES:
-            self._further.popitem(last=False)
-        return posted
-
-
-def _key(opened: Opened) -> tuple[str, str]:
-    return opened.question.conversation, opened.reply_id
+    async def _end(self, opened: Opened, messages: list[Activity]) -> None:
+        """Show the final messages. Safe to repeat, in this process and in the next one."""
+        question = opened.question
+        reference = _reference(question)
+        way = self._ways.get(question.id)
+        if way is not None:
+            await way.quiet()
+        await self._final.show(opened, reference, way, messages)
+        self._ways.pop(question.id, None)
+        self._claims.give_back(question.conversation, question.id)
 
 
 def _reference(question: Question) -> str:

@@ -38,7 +38,7 @@ def teams_markdown(text: str) -> str:
     code: list[str] | None = None
     mark = info = indent = ""
     table: list[str] = []
-    source = _INVISIBLE.sub("", text.replace("\r\n", "\n").replace("\r", "\n")).split("\n")
+    source = source_lines(text)
     for number, line in enumerate(source):
         fence = _FENCE_LINE.match(line)
         if code is not None:
@@ -47,7 +47,7 @@ def teams_markdown(text: str) -> str:
                 code = None
             else:
                 code.append(line.removeprefix(indent))
-        elif table or _begins_table(source, number):
+        elif table or begins_table(source, number):
             if "|" in line:
                 table.append(line)
                 continue
@@ -65,7 +65,28 @@ def teams_markdown(text: str) -> str:
     return "\n".join(lines).strip("\n")
 
 
-def _begins_table(lines: list[str], number: int) -> bool:
+def source_lines(text: str) -> list[str]:
+    """The lines of a model's text, without what nobody can see."""
+    return _INVISIBLE.sub("", text.replace("\r\n", "\n").replace("\r", "\n")).split("\n")
+
+
+def fence_mark(line: str) -> str:
+    """The backticks or tildes of a line that may begin or end a code block, else ""."""
+    fence = _FENCE_LINE.match(line)
+    return fence["mark"] if fence else ""
+
+
+def code_spans(line: str) -> list[tuple[int, int]]:
+    """Where the code in a line begins and ends."""
+    return [span.span() for span in _CODE_SPAN.finditer(line)]
+
+
+def link_at(line: str, at: int) -> bool:
+    """True if a whole link begins there."""
+    return _LINK.match(line, at) is not None
+
+
+def begins_table(lines: list[str], number: int) -> bool:
     following = lines[number + 1] if number + 1 < len(lines) else ""
     return "|" in lines[number] and "|" in following and bool(_TABLE_RULE.match(following))
 

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from typing import Any
 from urllib.parse import urlsplit
 
-from botbuilder.schema import Activity, ActivityTypes, Entity
+from botbuilder.schema import Activity, ActivityTypes
 
 from bot.delivery import Progress
 from bot.messages import Apology, Reply
-from bot.teams.markdown import split, teams_markdown
+from bot.teams.entities import MessageEntity, StreamInfo
+from bot.teams.markdown import cost, split, teams_markdown
+from bot.teams.settled import settled_markdown
 from pipeline.types import Answer, Citation, DraftReady, PassagesFound, Stage
 
 MAX_TEXT_BYTES = 40_000
 """Text in one message, in UTF-16. Teams' limit is 100 KB a message; citations and envelope need some of it."""
+STREAMED_BYTES = 30_000
+"""A stream shows no more than this: beyond it, the first message may end before what has been shown."""
 MAX_CITATIONS = 20
 MAX_NAME_CHARS = 80
 MAX_ABSTRACT_CHARS = 160
@@ -26,87 +31,86 @@ STAGES = {
     Stage.RETRIEVING: "Searching the documentation…",
     Stage.ANSWERING: "Writing the answer…",
 }
-WELCOME = (
-    "Hello! I answer questions from the documentation, and I show where each answer comes from.\n\n"
-    "Ask me here in your own words, for example: *How do I change a setting?* "
-    "In channels and group chats mention me first. A thumbs up or down on an answer tells us how good it was."
-)
-
-
-class MessageEntity(Entity):  # type: ignore[misc]
-    """The schema.org message that labels a text as generated and holds its citations.
-
-    A plain `Entity` is sent with its `type` only: msrest drops what is not in the attribute map.
-    """
-
-    _attribute_map = {  # noqa: RUF012 - msrest reads it from the class
-        "type": {"key": "type", "type": "str"},
-        "schema_type": {"key": "@type", "type": "str"},
-        "schema_context": {"key": "@context", "type": "str"},
-        "additional_type": {"key": "additionalType", "type": "[str]"},
-        "citation": {"key": "citation", "type": "[object]"},
-    }
-
-    def __init__(self, citations: list[dict[str, Any]]) -> None:
-        super().__init__(type="https://schema.org/Message")
-        self.schema_type = "Message"
-        self.schema_context = "https://schema.org"
-        self.additional_type = ["AIGeneratedContent"]
-        self.citation = citations or None
 
 
 def typing() -> Activity:
     return Activity(type=ActivityTypes.typing)
 
 
+def stream_status(line: str, number: int, stream_id: str | None) -> Activity:
+    """A line that says what is going on; the first one, without an id, begins the stream."""
+    info = StreamInfo("informative", stream_id, number)
+    return Activity(type=ActivityTypes.typing, text=line, entities=[info])
+
+
+def stream_text(text: str, number: int, stream_id: str) -> Activity:
+    """The whole text so far."""
+    info = StreamInfo("streaming", stream_id, number)
+    return Activity(type=ActivityTypes.typing, text=text, text_format="markdown", entities=[info])
+
+
+def stream_end(message: Activity, stream_id: str) -> Activity:
+    """The message that ends a stream: a copy, since the same message may have to be sent in another way."""
+    end = copy.copy(message)
+    end.entities = [*(message.entities or []), StreamInfo("final", stream_id, None)]
+    return end
+
+
+def streamed_text(text: str) -> str:
+    """What a stream may show of an unfinished answer; what would not fit into one message waits for the end."""
+    shown = settled_markdown(text)
+    return shown if cost(shown) <= STREAMED_BYTES else ""
+
+
 def opening() -> Activity:
-    """The message that becomes the answer."""
-    return _rateable(_message(f"_{OPENING}_"))
+    """The message that becomes the answer where nothing is streamed."""
+    return status(OPENING)
 
 
-def status(progress: Progress) -> Activity:
-    """One line that says what is going on."""
+def status_line(progress: Progress) -> str:
+    """What is going on, in a few words."""
     match progress:
         case DraftReady():
-            line = STAGES[Stage.RETRIEVING]
+            return STAGES[Stage.RETRIEVING]
         case PassagesFound(hits=hits):
-            line = f"Reading {len(hits)} passage{'' if len(hits) == 1 else 's'}…" if hits else "Found no passage…"
+            return f"Reading {len(hits)} passage{'' if len(hits) == 1 else 's'}…" if hits else "Found no passage…"
         case _:
-            line = STAGES[progress.stage]
-    return _rateable(_message(f"_{line}_"))
+            return STAGES[progress.stage]
+
+
+def status(line: str) -> Activity:
+    """A message that says what is going on."""
+    return _rateable(plain_message(f"_{line}_"))
 
 
 def unfinished(text: str) -> Activity:
     """The answer so far; what does not fit in one message has to wait for the end."""
-    return _rateable(_message(split(teams_markdown(text), MAX_TEXT_BYTES)[0] + "\n\n_…_"))
+    return _rateable(plain_message(split(teams_markdown(text), MAX_TEXT_BYTES)[0] + "\n\n_…_"))
 
 
 def answer(reply: Reply) -> list[Activity]:
-    """The whole answer: one message, or several where it is too long. The first one is what people rate."""
+    """The whole answer: one message, or several where it is too long. Each can be rated, all count as one."""
     text = teams_markdown(reply.answer.text)
-    if reply.notice:
-        text = f"_{teams_markdown(reply.notice)}_\n\n{text}"
+    if reply.notice:  # below: a streamed text cannot get another beginning
+        text += f"\n\n_{teams_markdown(reply.notice)}_"
     shown = reply.answer.citations[:MAX_CITATIONS]
     rest = reply.answer.citations[MAX_CITATIONS:]
     if rest:
         text += "\n\n" + "\n\n".join(_source_line(citation) for citation in rest)
-    messages = [_message(part) for part in split(text, MAX_TEXT_BYTES)]
+    messages = [plain_message(part) for part in split(text, MAX_TEXT_BYTES)]
     for message in messages:
         cited = [c for c in shown if f"[{c.number}]" in message.text]
         message.entities = [MessageEntity([_claim(citation, reply.answer) for citation in cited])]
-    _rateable(messages[0])
+        _rateable(message)
     return messages
 
 
 def apology(sorry: Apology) -> Activity:
-    return _message(f"{teams_markdown(sorry.text)}\n\nError id: `{sorry.error_id}`")
+    return plain_message(f"{teams_markdown(sorry.text)}\n\nError id: `{sorry.error_id}`")
 
 
-def welcome() -> Activity:
-    return _message(WELCOME)
-
-
-def _message(text: str) -> Activity:
+def plain_message(text: str) -> Activity:
+    """A message in Teams' Markdown, with nothing else in it."""
     return Activity(type=ActivityTypes.message, text=text, text_format="markdown")
 
 

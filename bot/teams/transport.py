@@ -46,19 +46,24 @@ class Pool:
 class ConnectorFailure(Exception):
     """The connector answered an error (`status`), or nothing in time (no `status`)."""
 
-    def __init__(self, reason: str, *, status: int | None = None, retry_after: float | None = None) -> None:
+    def __init__(
+        self, reason: str, *, status: int | None = None, retry_after: float | None = None, detail: str = ""
+    ) -> None:
         super().__init__(reason)
         self.status = status
         self.retry_after = retry_after
         """Seconds that it asked us to wait."""
+        self.detail = detail
+        """The connector's own words, not for the log: they may quote the conversation."""
 
 
 class _Sender(AsyncHTTPSender[Any, Any]):
     """msrest's transport on the pooled session; what is no answer never reaches msrest."""
 
-    def __init__(self, pool: Pool, token: BotToken | None) -> None:
+    def __init__(self, pool: Pool, token: BotToken | None, timeout: aiohttp.ClientTimeout) -> None:
         self._pool = pool
         self._token = token
+        self._timeout = timeout
 
     async def __aexit__(self, *_: object) -> None:
         """The pool closes the session."""
@@ -74,7 +79,7 @@ class _Sender(AsyncHTTPSender[Any, Any]):
                 URL(http.url, encoded=True),  # conversation ids hold `:` and `;`, quoted already
                 data=http.data,
                 headers=headers,
-                timeout=REQUEST_TIMEOUT,
+                timeout=self._timeout,
                 allow_redirects=False,
             ) as response:
                 body = await response.read()
@@ -82,9 +87,10 @@ class _Sender(AsyncHTTPSender[Any, Any]):
             raise ConnectorFailure(type(exc).__name__) from exc
         if response.status >= 300:
             raise ConnectorFailure(
-                f"HTTP {response.status} {_error_code(body)}".rstrip(),
+                f"HTTP {response.status} {_error_part(body, 'code')[:60]}".rstrip(),
                 status=response.status,
                 retry_after=_seconds(response.headers.get("Retry-After")),
+                detail=_error_part(body, "message"),
             )
         if body and not _is_object(body):
             raise ConnectorFailure("its answer made no sense", status=response.status)
@@ -149,9 +155,9 @@ class _Unauthenticated(BotFrameworkAuthentication):  # type: ignore[misc]
 class Adapter(CloudAdapterBase):  # type: ignore[misc]
     """botbuilder's adapter without its web server."""
 
-    def __init__(self, pool: Pool, token: BotToken | None) -> None:
+    def __init__(self, pool: Pool, token: BotToken | None, *, timeout: aiohttp.ClientTimeout = REQUEST_TIMEOUT) -> None:
         """`token` is None in unsigned mode: then requests carry no token."""
-        super().__init__(_Unauthenticated(_Connectors(_Sender(pool, token))))
+        super().__init__(_Unauthenticated(_Connectors(_Sender(pool, token, timeout))))
 
 
 def _seconds(retry_after: str | None) -> float | None:
@@ -169,9 +175,9 @@ def _is_object(body: bytes) -> bool:
         return False
 
 
-def _error_code(body: bytes) -> str:
-    """The error's code, for the log. Its message is left out: it may quote the conversation."""
+def _error_part(body: bytes, part: str) -> str:
+    """The code or the message of an error. The message stays out of the log: it may quote the conversation."""
     try:
-        return str(json.loads(body)["error"]["code"])[:60]
+        return str(json.loads(body)["error"][part])
     except (ValueError, LookupError, TypeError):
         return ""

@@ -1,10 +1,11 @@
 """Builds the app package that a Teams admin uploads: fills in the manifest, checks it, zips it with the icons.
 
+    make teams-package      or, without make:
     MICROSOFT_APP_ID=… python manifests/teams/package.py [-o build/promptai-teams.zip]
 
-Every `${NAME}` of `manifest.json` is taken from the environment; `DEFAULTS` names those that need not be there. The
-checks are the rules that Microsoft documents for the schema the manifest names, and for the package around it.
-Standard library only.
+Every `${NAME}` of `manifest.json` is taken from the environment, or from the file `.env` where the bot's own settings
+are; `DEFAULTS` names those that need not be there. The checks are the rules that Microsoft documents for the schema the
+manifest names, and for the package around it. Standard library only.
 """
 
 from __future__ import annotations
@@ -50,13 +51,24 @@ class PackageError(Exception):
     """The package would be refused; the message has one line a reason."""
 
 
+def settings(environment: Mapping[str, str], folder: Path) -> dict[str, str]:
+    """The variables of the folder's `.env` file, if there is one, and of the environment, which comes first."""
+    found: dict[str, str] = {}
+    file = folder / ".env"
+    for line in file.read_text(encoding="utf-8").splitlines() if file.exists() else ():
+        name, equals, value = line.strip().removeprefix("export ").partition("=")
+        if equals and not name.startswith("#"):
+            found[name.strip()] = value.strip().strip("'\"")
+    return found | {name: value for name, value in environment.items() if value}
+
+
 def filled_manifest(environment: Mapping[str, str]) -> dict[str, Any]:
     """`manifest.json` with its placeholders filled in. Raises `PackageError` naming the missing variables."""
     values = DEFAULTS | {name: value for name, value in environment.items() if value}
     template = (HERE / "manifest.json").read_text(encoding="utf-8")
     missing = sorted(set(PLACEHOLDER.findall(template)) - set(values))
     if missing:
-        raise PackageError("\n".join(f"Set {name} in the environment." for name in missing))
+        raise PackageError("\n".join(f"Set {name} in the environment or in .env." for name in missing))
     manifest: dict[str, Any] = json.loads(template, object_pairs_hook=lambda pairs: dict(_fill(pairs, values)))
     return manifest
 
@@ -141,12 +153,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Builds the Teams app package from MICROSOFT_APP_ID.")
     parser.add_argument("-o", "--output", type=Path, default=Path("build/promptai-teams.zip"))
     output: Path = parser.parse_args().output
+    environment = settings(os.environ, Path.cwd())
     try:
-        build(output, os.environ)
+        build(output, environment)
     except PackageError as exc:
         print(exc, file=sys.stderr)
         return 1
-    unset = [name for name in DEFAULTS if not os.environ.get(name)]
+    unset = [name for name in DEFAULTS if not environment.get(name)]
     if unset:
         print(f"Using examples for {', '.join(unset)}: set them before you give the app to others.")
     print(f"{output} is ready. Teams: Apps > Manage your apps > Upload an app.")

@@ -14,7 +14,7 @@ from aiohttp import web
 from bot.settings import BotSettings
 from bot.teams import PATH, TeamsAdapter
 from tests.fakes.teams_connector import APP_ID, FakeConnector, FakeIdentity, LocalCredentials, listening
-from tests.fakes.teams_store import MemoryStore, RecordingStarter, memory_conversation
+from tests.fakes.teams_store import MemoryReplies, MemoryStore, MemoryTenancy, RecordingStarter, memory_conversation
 
 
 def signed_settings(**changes: Any) -> BotSettings:
@@ -44,6 +44,9 @@ class TeamsBot:
     identity: FakeIdentity
     credentials: LocalCredentials
     store: MemoryStore
+    tenancy: MemoryTenancy
+    popular: list[str]
+    """What people really ask."""
     starter: RecordingStarter
     responses: list[str] = field(default_factory=list)
     """Bodies of the answers so far."""
@@ -70,7 +73,15 @@ class TeamsBot:
 async def running_bot(
     settings: BotSettings | None = None,
     identity: FakeIdentity | None = None,
+    *,
+    answer_within: float = 12.0,
 ) -> AsyncIterator[TeamsBot]:
+    tenancy, popular = MemoryTenancy(), list[str]()
+
+    async def most_asked(tenant: str, limit: int) -> list[str]:
+        await store._reach()
+        return popular[:limit]
+
     conversation, store, starter = memory_conversation()
     identity, connector, credentials = identity or FakeIdentity(), FakeConnector(), LocalCredentials()
     async with (
@@ -81,6 +92,10 @@ async def running_bot(
         adapter = TeamsAdapter(
             conversation,
             settings or signed_settings(),
+            tenancy,
+            MemoryReplies(),
+            most_asked,
+            answer_within=answer_within,
             metadata_url=metadata_url,
             credentials=credentials,
             plain_loopback=True,
@@ -97,6 +112,8 @@ async def running_bot(
                 identity=identity,
                 credentials=credentials,
                 store=store,
+                tenancy=tenancy,
+                popular=popular,
                 starter=starter,
             )
         await adapter.close()

@@ -8,7 +8,7 @@ import functools
 import json
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -63,10 +63,35 @@ class Fault:
     """Close the connection instead of answering."""
 
 
-class FakeConnector:
-    """Keeps conversations as Teams would: posted activities get ids, updates replace them. Fails on demand."""
+@dataclass
+class FakeStream:
+    """A streamed message as Teams keeps it."""
 
-    def __init__(self) -> None:
+    id: str
+    began_at: float
+    sequence: int = 1
+    lines: list[str] = field(default_factory=list)
+    """Informative lines."""
+    texts: list[str] = field(default_factory=list)
+    state: str = "open"
+    """open -> done | stopped (by the person)"""
+
+
+class FakeConnector:
+    """Keeps conversations as Teams would: posted activities get ids, updates replace them, streams follow Teams' rules.
+
+    Fails on demand.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.clock = clock
+        self.streaming = True
+        """False: Teams refuses every stream."""
+        self.streams: dict[str, FakeStream] = {}
+        self.stream_faults: deque[Fault | None] = deque()
+        """One for each of the next parts of streams."""
+        self.final_id: str | None = None
+        """The id that ends of streams are answered with; None: the stream's."""
         self.calls: list[Call] = []
         self.conversations: dict[str, dict[str, dict[str, Any]]] = {}
         """By conversation id, then activity id, in the order of posting: what people see."""
@@ -77,7 +102,7 @@ class FakeConnector:
         self.typing_fault: Fault | None = None
         self._failing_post: int | None = None
         self.gate = asyncio.Event()
-        """Cleared, every update waits for it before it takes effect."""
+        """Cleared, every update and every part of a stream waits for it before it takes effect."""
         self.gate.set()
         self._count = 1_700_000_000_000
 
@@ -104,8 +129,65 @@ class FakeConnector:
         """Refuse the n-th post of a message from now on, once."""
         self._failing_post = number
 
+    def stop_stream(self, stream_id: str) -> None:
+        """The person presses Stop."""
+        self.streams[stream_id].state = "stopped"
+
+    def _stream(self, request: web.Request, call: Call, info: Mapping[str, Any]) -> web.StreamResponse:
+        """One part of a stream, by the rules that Microsoft documents."""
+        fault = self.stream_faults.popleft() if self.stream_faults else self.fault
+        if fault is not None and not fault.after_storing:
+            return self._fail(request, fault)
+        if not self.streaming or not call.conversation.startswith("a:"):
+            return _error(403, "ContentStreamNotAllowed", "Content stream is not allowed")
+        stream_id = info.get("streamId")
+        if stream_id is None:
+            if any(stream.state == "open" and not self._over(stream) for stream in self.streams.values()):
+                return _error(403, "ContentStreamNotAllowed", "Content stream is not allowed")
+            self._count += 1
+            stream = FakeStream(str(self._count), self.clock())
+            self.streams[stream.id] = stream
+        else:
+            stream = self.streams[stream_id]
+        if refusal := self._stream_refusal(stream, call, info):
+            return _error(403, "ContentStreamNotAllowed", refusal)
+        if info["streamType"] == "final":
+            stream.state = "done"
+            self.conversations.setdefault(call.conversation, {})[stream.id] = call.activity
+        else:
+            assert call.activity["type"] == "typing"
+            assert stream_id is None or info["streamSequence"] > stream.sequence, "out of order"
+            stream.sequence = info["streamSequence"]
+            (stream.texts if info["streamType"] == "streaming" else stream.lines).append(call.activity["text"])
+        if fault is not None:
+            return self._fail(request, fault)
+        shown_as = self.final_id if info["streamType"] == "final" and self.final_id else stream.id
+        return web.json_response({"id": shown_as}, status=201)
+
+    def _stream_refusal(self, stream: FakeStream, call: Call, info: Mapping[str, Any]) -> str:
+        if stream.state == "stopped":
+            return "Content stream was canceled by user"
+        if stream.state == "done":
+            return "Content stream is not allowed on an already completed streamed message"
+        if self._over(stream):
+            return "Content stream finished due to exceeded streaming time"
+        if (
+            info["streamType"] == "streaming"
+            and stream.texts
+            and not call.activity["text"].startswith(stream.texts[-1])
+        ):
+            return "Request streamed content should contain the previously streamed content"
+        return ""
+
+    def _over(self, stream: FakeStream) -> bool:
+        return self.clock() - stream.began_at >= 120
+
     async def _post(self, request: web.Request) -> web.StreamResponse:
         call = await self._record(request)
+        info = next((e for e in call.activity.get("entities") or [] if e.get("type") == "streaminfo"), None)
+        if info is not None:
+            await self.gate.wait()
+            return self._stream(request, call, info)
         if call.activity.get("type") == "typing":
             return self._fail(request, self.typing_fault) if self.typing_fault else web.json_response({}, status=201)
         if self._failing_post is not None:
@@ -123,7 +205,10 @@ class FakeConnector:
     async def _put(self, request: web.Request) -> web.StreamResponse:
         call = await self._record(request)
         await self.gate.wait()
-        messages = self.conversations.get(call.conversation, {})
+        messages = self.conversations.setdefault(call.conversation, {})
+        stream = self.streams.get(str(call.activity_id))
+        if stream is not None and stream.state == "open" and self._over(stream):
+            messages.setdefault(stream.id, {"text": (stream.texts or [""])[-1]})  # it can be edited from now on
         if call.activity_id not in messages and not self.faults and not self.fault:
             return _error(404, "ActivityNotFoundInConversation")
 
@@ -167,8 +252,8 @@ class FakeConnector:
         )
 
 
-def _error(status: int, code: str) -> web.Response:
-    return web.json_response({"error": {"code": code, "message": code}}, status=status)
+def _error(status: int, code: str, message: str = "") -> web.Response:
+    return web.json_response({"error": {"code": code, "message": message or code}}, status=status)
 
 
 @functools.cache

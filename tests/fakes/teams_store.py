@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from bot.conversation import Conversation, Exchange
 from bot.errors import StoreUnavailable
@@ -31,7 +31,7 @@ class MemoryStore:
 
     async def apply_rating(self, rating: Rating) -> RatingOutcome:
         await self._reach()
-        if rating.reply_id not in self.answers:
+        if rating.reply_id not in self.answers and not (len(self.answers) == 1 and not rating.reply_id):
             return RatingOutcome.NOT_AN_ANSWER
         self.ratings.append(rating)
         return RatingOutcome.WITHDRAWN if rating.removed else RatingOutcome.RECORDED
@@ -62,6 +62,38 @@ class MemoryStore:
         await self.gate.wait()
         if self.down:
             raise StoreUnavailable("The database is down.")
+
+
+class MemoryReplies:
+    """Implements `bot.delivery.ReplyLog`; survives a restart of the delivery. `down` makes it unreachable."""
+
+    def __init__(self) -> None:
+        self.written: dict[str, dict[int, str]] = {}
+        self.all: list[tuple[int, str]] = []
+        self.down = False
+
+    async def add_message(self, question_id: str, part: int, message_id: str) -> None:
+        self._reach()
+        self.written.setdefault(question_id, {})[part] = message_id
+        self.all.append((part, message_id))
+
+    async def messages(self, question_id: str) -> Mapping[int, str]:
+        self._reach()
+        return dict(self.written.get(question_id, {}))
+
+    def _reach(self) -> None:
+        if self.down:
+            raise StoreUnavailable("The database is down.")
+
+
+class MemoryTenancy:
+    """Implements `bot.tenancy.Tenancy`: (workspace, conversation or "") -> tenant."""
+
+    def __init__(self, links: Mapping[tuple[str, str], str] | None = None) -> None:
+        self.links = dict(links or {})
+
+    async def tenant_of(self, platform: Platform, workspace: str, conversation: str | None = None) -> str | None:
+        return self.links.get((workspace, conversation or "")) or self.links.get((workspace, ""))
 
 
 class RecordingStarter:

@@ -10,10 +10,11 @@ import pytest
 
 from bot.errors import SettingsError
 from bot.messages import Vote
-from bot.teams import MAX_BODY_BYTES, TeamsAdapter
+from bot.teams import TeamsAdapter
+from bot.teams.requests import MAX_BODY_BYTES
 from tests.fakes.teams_activities import ADA, BOT, activity, channel_message, feedback, message, reaction
-from tests.fakes.teams_bot import TeamsBot, signed_settings
-from tests.fakes.teams_store import memory_conversation
+from tests.fakes.teams_bot import TeamsBot, running_bot, signed_settings
+from tests.fakes.teams_store import MemoryReplies, MemoryTenancy, memory_conversation
 
 
 async def test_a_question_is_stored_and_started_before_the_request_is_answered(bot: TeamsBot) -> None:
@@ -152,12 +153,14 @@ async def test_an_unknown_invoke_is_not_implemented(bot: TeamsBot) -> None:
     assert await bot.send(activity("invoke", name="task/fetch", value={})) == 501
 
 
-async def test_the_bot_says_hello_where_it_is_added(bot: TeamsBot) -> None:
-    """After the request was answered."""
-    assert await bot.send(activity("conversationUpdate", membersAdded=[BOT])) == 200
-    while not bot.connector.texts("a:chat-1"):
-        await asyncio.sleep(0.005)
-    assert "Ask me" in bot.connector.texts("a:chat-1")[0]
+async def test_a_slow_database_is_reported_before_teams_gives_up() -> None:
+    """After 15 seconds Teams would think that nobody is there; the question comes again."""
+    async with running_bot(answer_within=0.05) as bot:
+        bot.store.gate.clear()
+        assert await bot.send(message("What is it?")) == 503
+        bot.store.gate.set()
+        assert await bot.send(message("What is it?")) == 200
+        assert len(bot.store.questions) == 1
 
 
 async def test_other_methods_are_not_allowed(bot: TeamsBot) -> None:
@@ -184,4 +187,8 @@ def test_a_bot_without_an_app_id_does_not_start() -> None:
     conversation, _, _ = memory_conversation()
     settings = signed_settings().model_copy(update={"microsoft_app_id": None})
     with pytest.raises(SettingsError, match="MICROSOFT_APP_ID"):
-        TeamsAdapter(conversation, settings)
+        TeamsAdapter(conversation, settings, MemoryTenancy(), MemoryReplies(), _nothing_popular)
+
+
+async def _nothing_popular(tenant: str, limit: int) -> list[str]:
+    return []

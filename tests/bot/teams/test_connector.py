@@ -6,15 +6,18 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import count
 
+import aiohttp
 import pytest
 
 from bot.errors import DeliveryRefused, DeliveryUnavailable
-from bot.teams import rendering
+from bot.teams import rendering, texts
 from bot.teams.activity import conversation_reference
 from bot.teams.connector import ATTEMPTS, BotConnector
 from bot.teams.credentials import BotToken
-from bot.teams.transport import Pool
+from bot.teams.pacing import Pace
+from bot.teams.transport import REQUEST_TIMEOUT, Pool
 from tests.fakes.teams_activities import channel_message, message
 from tests.fakes.teams_connector import APP_ID, BOT_TOKEN, FakeConnector, Fault, LocalCredentials, listening
 
@@ -29,7 +32,15 @@ class Sending:
         self.credentials = LocalCredentials()
         self.now = 1_000.0
         token = BotToken(self.credentials, APP_ID, clock=lambda: self.now)
-        self.client = BotConnector(self.pool, token, plain_loopback=True, pause=self._pause, jitter=lambda: 0.5)
+        minutes = count(step=60.0)  # no limit of a conversation is ever reached
+        self.client = BotConnector(
+            self.pool,
+            token,
+            plain_loopback=True,
+            pace=Pace(clock=lambda: next(minutes)),
+            pause=self._pause,
+            jitter=lambda: 0.5,
+        )
         self.reference = conversation_reference(message("x") | {"serviceUrl": service_url})
 
     async def _pause(self, seconds: float) -> None:
@@ -157,7 +168,7 @@ async def test_an_update_whose_answer_was_lost_appears_once(sending: Sending) ->
     """Updates replace."""
     reply = await sending.client.post(sending.reference, rendering.opening())
     sending.fake.faults.append(Fault(504, after_storing=True))
-    await sending.client.update(sending.reference, reply, rendering.welcome())
+    await sending.client.update(sending.reference, reply, rendering.plain_message("Hello"))
     assert len(sending.fake.shown("a:chat-1")) == 1
 
 
@@ -242,8 +253,57 @@ async def test_unsigned_mode_sends_no_token() -> None:
 
 def test_wire_text_is_the_text() -> None:
     """msrest serialises what we render, with nothing added but nulls left out."""
-    assert rendering.welcome().serialize() == {
+    assert texts.cleared(2).serialize() == {
         "type": "message",
-        "text": rendering.WELCOME,
+        "text": "Done: I have taken back your 2 ratings.",
         "textFormat": "markdown",
     }
+
+
+async def test_a_connector_that_does_not_answer_is_given_up_and_tried_again(sending: Sending) -> None:
+    """After fifteen seconds in earnest; here sooner."""
+    hurried = BotConnector(
+        sending.pool,
+        None,
+        plain_loopback=True,
+        pause=sending._pause,
+        timeout=aiohttp.ClientTimeout(total=0.05),
+    )
+    reply = await sending.client.post(sending.reference, rendering.opening())
+    sending.fake.gate.clear()
+    with pytest.raises(DeliveryUnavailable, match="Timeout"):
+        await hurried.update(sending.reference, reply, rendering.opening())
+    assert len(sending.fake.made("PUT")) == ATTEMPTS
+    sending.fake.gate.set()
+
+
+def test_requests_have_fifteen_seconds() -> None:
+    """As long as Teams gives us."""
+    assert REQUEST_TIMEOUT.total == 15
+
+
+async def test_retries_count_against_the_conversations_limits(sending: Sending) -> None:
+    """Each is a request to Teams."""
+    now, waited = 100.0, []
+
+    async def pause(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+        waited.append(seconds)
+
+    pace = Pace(clock=lambda: now, pause=pause)
+    client = BotConnector(sending.pool, None, plain_loopback=True, pace=pace, pause=sending._pause)
+    sending.fake.faults.extend([Fault(503)] * 3)
+    for _ in range(4):
+        await client.post(sending.reference, rendering.opening())
+    assert waited == []
+    await client.post(sending.reference, rendering.opening())
+    assert len(waited) == 1, "seven requests were made in this second: four posts and three retries"
+
+
+async def test_progress_is_tried_once(sending: Sending) -> None:
+    """The next one will say more."""
+    sending.fake.fault = Fault(503)
+    with pytest.raises(DeliveryUnavailable):
+        await sending.client.post(sending.reference, rendering.opening(), progress=True)
+    assert len(sending.fake.calls) == 1

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from bot.messages import Platform, Question, Rating, Vote, Way
-from bot.teams.incoming import Ignored, Incoming, MalformedActivity, Rated, Welcome, read_activity
+from bot.teams.events import Command, Ignored, Incoming, MalformedActivity, Rated, Welcome, Wish
+from bot.teams.incoming import read_activity
 from tests.fakes.teams_activities import (
     ADA,
     BOT,
@@ -329,11 +330,45 @@ def test_both_buttons_are_one_gesture() -> None:
     assert (up.vote, down.vote) == (Vote.UP, Vote.DOWN)
 
 
-def test_feedback_without_a_message_is_ignored_with_200() -> None:
-    """The Playground's page leaves it out; nothing is guessed."""
-    ignored = read(feedback(None, "like"))
+def test_feedback_without_a_message_means_the_only_answer_of_a_personal_chat() -> None:
+    """The Playground's page leaves it out; the store finds the answer, or none if there are several."""
+    [given] = ratings(feedback(None, "like"))
+    assert given.reply_id == ""
+
+
+def test_feedback_without_a_message_among_several_people_is_ignored_with_200() -> None:
+    """It could mean anybody's answer."""
+    ignored = read(feedback(None, "like", conversation=channel()))
     assert isinstance(ignored, Ignored)
     assert ignored.status == 200
+
+
+@pytest.mark.parametrize("text", ["help", "Help!", " /help ", "HELP?", "help."])
+def test_help_is_a_command(text: str) -> None:
+    """However it is written."""
+    asked = read(message(text))
+    assert isinstance(asked, Command)
+    assert (asked.wish, asked.person.id, asked.message_id) == (Wish.HELP, "aad-ada", "1700000000001")
+    assert json.loads(asked.reference)["conversation"]["id"] == "a:chat-1"
+
+
+@pytest.mark.parametrize("text", ["clear my ratings", "Clear my ratings!", "/clear  my\nratings"])
+def test_clear_my_ratings_is_a_command(text: str) -> None:
+    """In a channel too, where it mentions the bot."""
+    for asked in (read(message(text)), read(channel_message(text))):
+        assert isinstance(asked, Command)
+        assert asked.wish is Wish.CLEAR
+
+
+@pytest.mark.parametrize("text", ["help me with exports", "how do I clear my ratings?", "clear", "?"])
+def test_other_words_are_questions(text: str) -> None:
+    """Nobody loses a question to a command."""
+    assert question(message(text)).text == text
+
+
+def test_a_command_that_does_not_mention_the_bot_is_ignored_in_a_channel() -> None:
+    """People say help to each other."""
+    assert reason(channel_message("help", entities=[])) == "does not mention the bot"
 
 
 @pytest.mark.parametrize("change", [{"name": "task/fetch"}, {"name": None}, {"value": None}, {"value": {"x": 1}}])

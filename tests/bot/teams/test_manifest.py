@@ -17,6 +17,8 @@ from typing import Any
 
 import pytest
 
+from bot.teams.events import Wish
+
 FOLDER = Path(__file__).parents[3] / "manifests" / "teams"
 APP_ID = "11111111-2222-3333-4444-555555555555"
 
@@ -58,11 +60,29 @@ def test_the_package_is_built_with_nothing_but_the_app_id(tmp_path: Path) -> Non
     assert manifest["developer"]["name"] == 'Acme "Streaming"'
 
 
+def test_make_builds_the_package_from_the_bots_own_settings(tmp_path: Path) -> None:
+    """`.env` holds the app id already; the environment comes first."""
+    (tmp_path / ".env").write_text(f"# x\nexport MICROSOFT_APP_ID='{APP_ID}'\nTEAMS_COMPANY=Acme\nEMPTY\n")
+    found = package.settings({"TEAMS_COMPANY": "Globex", "TEAMS_APP_NAME": ""}, tmp_path)
+    assert found == {"MICROSOFT_APP_ID": APP_ID, "TEAMS_COMPANY": "Globex"}
+    assert package.settings({}, tmp_path / "nowhere") == {}
+    makefile = (FOLDER.parents[1] / "Makefile").read_text()
+    assert "teams-package:\n\t@$(PYTHON) manifests/teams/package.py -o build/promptai-teams.zip" in makefile
+
+
+def test_every_command_of_the_manifest_is_understood() -> None:
+    """All but the two that only show how to ask."""
+    manifest, _ = good()
+    offered = {command["title"] for commands in manifest["bots"][0]["commandLists"] for command in commands["commands"]}
+    assert {title for title in offered if "…" not in title} == {wish.value for wish in Wish}
+
+
 def test_without_an_app_id_it_says_what_to_set(tmp_path: Path) -> None:
     """And writes nothing."""
     output = tmp_path / "app.zip"
     built = subprocess.run(
         [sys.executable, str(FOLDER / "package.py"), "-o", str(output)],
+        cwd=tmp_path,
         env={},
         capture_output=True,
         text=True,

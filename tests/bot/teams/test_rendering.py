@@ -117,10 +117,10 @@ def test_citations_beyond_twenty_are_listed_below_the_answer() -> None:
         assert f"[{n}] Page {n} (https://x.example/{n})" in message["text"]
 
 
-def test_a_notice_stands_above_the_answer() -> None:
-    """For example that a long question was cut."""
+def test_a_notice_stands_below_the_answer() -> None:
+    """For example that a long question was cut; above, it would contradict what a stream has shown."""
     [message] = render(notice="I read the first 8,000 characters.")
-    assert message["text"].startswith("_I read the first 8,000 characters._\n\nIt is ten")
+    assert message["text"] == "It is ten seconds [1].\n\n_I read the first 8,000 characters._"
 
 
 def test_model_output_is_neutralised_in_every_kind_of_message() -> None:
@@ -151,12 +151,12 @@ def test_a_long_answer_is_several_messages_below_the_limit_with_nothing_lost(let
     assert "".join("".join(m["text"].split()) for m in messages) == "".join(text.split())
 
 
-def test_a_split_answer_is_rated_on_its_first_message_and_cites_where_it_says() -> None:
-    """Ratings name the first message; a citation belongs to the part that holds its number."""
+def test_a_split_answer_can_be_rated_on_each_message_and_cites_where_it_says() -> None:
+    """People read to the end; a citation belongs to the part that holds its number."""
     text = "[1] " + "first " * 4_000 + "\n\n[2] " + "second " * 4_000
     citations = (Citation(1, "One", "https://x.example/1", "p1"), Citation(2, "Two", "https://x.example/2", "p1"))
     messages = render(text=text, citations=citations)
-    assert [("channelData" in m) for m in messages] == [True] + [False] * (len(messages) - 1)
+    assert all(m["channelData"] == {"feedbackLoop": {"type": "default"}} for m in messages)
     assert [claim["position"] for claim in claims(messages[0])] == [1]
     assert any([claim["position"] for claim in m["entities"][0].get("citation", [])] == [2] for m in messages[1:])
     assert all(m["entities"][0]["additionalType"] == ["AIGeneratedContent"] for m in messages)
@@ -176,8 +176,9 @@ def test_a_split_answer_is_rated_on_its_first_message_and_cites_where_it_says() 
 )
 def test_status_lines_say_what_is_going_on(progress: Any, line: str) -> None:
     """In plain words, never the draft itself; with the buttons, which an update alone may not bring."""
-    assert wire(rendering.status(progress))["channelData"] == {"feedbackLoop": {"type": "default"}}
-    assert wire(rendering.status(progress))["text"] == line
+    shown = wire(rendering.status(rendering.status_line(progress)))
+    assert shown["channelData"] == {"feedbackLoop": {"type": "default"}}
+    assert shown["text"] == line
 
 
 def test_an_unfinished_answer_shows_that_more_is_to_come_and_fits_one_message() -> None:
@@ -201,8 +202,24 @@ def test_typing_is_typing() -> None:
     assert wire(rendering.typing()) == {"type": "typing"}
 
 
-def test_the_welcome_says_how_to_ask() -> None:
-    """Short, with an example."""
-    text = wire(rendering.welcome())["text"]
-    assert "?" in text
-    assert len(text) < 500
+def test_the_largest_message_is_below_teams_limit() -> None:
+    """100 KB in UTF-16, with twenty citations as long as they may be and a stream's end."""
+    text = " ".join(f"[{number}]" for number in range(1, 21)) + " " + "word " * 3_800
+    address = "https://x.example/" + "a" * 900
+    citations = tuple(Citation(number, "T" * 100, f"{address}{number}", "p1") for number in range(1, 21))
+    [message] = rendering.answer(Reply("a1", replace(ANSWER, text=text, citations=citations)))
+    sent = wire(rendering.stream_end(message, "s" * 100))
+    assert len(json.dumps(sent, ensure_ascii=False).encode("utf-16-le")) < 100 * 1024
+
+
+def test_ending_a_stream_leaves_the_message_as_it_was() -> None:
+    """It may have to be sent in another way."""
+    [message] = rendering.answer(Reply("a1", ANSWER))
+    before = wire(message)
+    assert len(wire(rendering.stream_end(message, "s1"))["entities"]) == 2
+    assert wire(message) == before
+
+
+def test_a_streams_lines_are_short_enough() -> None:
+    """Teams takes a thousand characters."""
+    assert all(len(line) < 1_000 for line in (rendering.OPENING, *rendering.STAGES.values()))

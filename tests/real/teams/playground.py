@@ -116,6 +116,16 @@ class Playground:
                     messages[message["messageId"]] = message
         return messages
 
+    def streamed(self, conversation: str, message_id: str) -> list[tuple[str, str]]:
+        """(kind, text) of every part of a streamed message, in the order in which the page got them."""
+        mine = [
+            event["message"]
+            for event in self.events
+            if event.get("actionConversationId") == conversation
+            and event.get("message", {}).get("messageId") == message_id
+        ]
+        return [(m["streamEntity"]["streamType"], m["text"]) for m in mine if m.get("streamEntity")]
+
     def texts(self, conversation: str) -> list[str]:
         return [message["text"] for message in self.shown(conversation).values()]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import json
 import os
 import sys
@@ -22,9 +23,16 @@ PAGES = {
     "time. An alert opens above 2 percent.\n",
     "alerts.md": "# Alerts\n\n## Windows\n\nAlerts use a window of 5 minutes; during live events it is 1 minute.\n",
 }
+EXAMPLES = "How is the rebuffering ratio computed?|What window do alerts use?|When does an alert open?"
 DRAFT = "The rebuffering ratio divides the time a viewer waits by the time watched."
 ANSWER = ["The ratio is stalled time ", "divided by watched time [1]. ", "Use `List<T>` & <b>care</b>."]
+LONG = "How long is everything?"
+"""A question whose answer takes more than one message."""
 SHOWN = "The ratio is stalled time divided by watched time [1]. Use `List<T>` & &lt;b&gt;care&lt;/b&gt;."
+
+
+READY = '"event": "ready"'
+"""What the log says once everything is loaded."""
 
 
 class Model:
@@ -36,12 +44,19 @@ class Model:
         self.go_on.set()
         self.rewritten: list[str] = []
         self.answers = 0
+        words = (
+            f"{number:04d} {hashlib.sha256(bytes([number % 256, number // 256])).hexdigest()}" for number in range(700)
+        )
+        self.long_answer = [f"- {word} [1]\n" for word in words]
+        """55,000 characters that do not repeat themselves."""
 
     def __call__(self, body: Mapping[str, Any]) -> Stream:
         system, user = body["messages"][0]["content"], body["messages"][-1]["content"]
         if system.startswith("Rewrite"):
             self.rewritten.append(user)
             return Stream(user.rpartition("Last question: ")[2])
+        if "numbered passages" in system and LONG in user:
+            return Stream(*self.long_answer)
         if "numbered passages" in system:
             self.answers += 1
             return Stream(*ANSWER[:-1], self.go_on, ANSWER[-1])
@@ -51,15 +66,20 @@ class Model:
 class Product:
     """promptai in unsigned mode, with its data in a folder of its own."""
 
-    def __init__(self, folder: Path, model_url: str) -> None:
+    def __init__(
+        self, folder: Path, model_url: str, *, module: str = "bot", environment: Mapping[str, str] | None = None
+    ) -> None:
+        """`module` is what serves; `environment` replaces the unsigned mode."""
         self._folder = folder
+        self._module = module
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._environment = {
             **os.environ,
             "MODEL_URL": model_url,
             "PROMPTAI_DATA_DIR": str(folder / "data"),
-            "PROMPTAI_TEAMS_UNSIGNED": "1",
+            "PROMPTAI_EXAMPLE_QUESTIONS": EXAMPLES,
+            **({"PROMPTAI_TEAMS_UNSIGNED": "1"} if environment is None else environment),
             "PROMPTAI_PORT": str(self.port),
             "PROMPTAI_CONSOLE_PORT": str(free_port()),
         }
@@ -84,15 +104,17 @@ class Product:
         """Serve, and wait until it is ready."""
         with (self._folder / "serve.log").open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "bot", "serve", env=self._environment, stdout=log, stderr=log
+                sys.executable, "-m", self._module, "serve", env=self._environment, stdout=log, stderr=log
             )
+        before = self.log.count(READY)
         async with aiohttp.ClientSession() as session, asyncio.timeout(120):
             while True:
                 if self.process.returncode is not None:
                     raise AssertionError(f"promptai serve ended at once:\n{self.log}")
                 with contextlib.suppress(aiohttp.ClientError):
                     async with session.get(f"{self.url}/readyz") as response:
-                        if response.status == 200:
+                        # The embedder is loaded last: before that, the first answer would take long.
+                        if response.status == 200 and self.log.count(READY) > before:
                             return
                 await asyncio.sleep(0.2)
 
@@ -114,9 +136,11 @@ class Product:
 
 
 @asynccontextmanager
-async def running_product(folder: Path, model_url: str) -> AsyncIterator[Product]:
+async def running_product(
+    folder: Path, model_url: str, *, module: str = "bot", environment: Mapping[str, str] | None = None
+) -> AsyncIterator[Product]:
     """Sync two pages and serve them."""
-    product = Product(folder, model_url)
+    product = Product(folder, model_url, module=module, environment=environment)
     await product.sync()
     try:
         await product.start()
