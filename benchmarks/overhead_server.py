@@ -26,7 +26,7 @@ from bot.logs import configure_logs
 from bot.messages import Platform
 from bot.metrics import Metrics
 from bot.settings import BotSettings
-from bot.slack import SlackAdapter
+from bot.slack import SlackAdapter, slack_parts
 from bot.store import SqlStore, database_url, migrate, open_engine, workflow_database_url
 from bot.work import AnswerWork
 from pipeline.answering import AnsweringPipeline
@@ -90,7 +90,7 @@ async def promptai(app: web.Application, folder: Path, slack: str, url: str | No
     settings = BotSettings(
         _env_file=None, SLACK_BOT_TOKEN=BOT_TOKEN, SLACK_SIGNING_SECRET=SIGNING_SECRET, SLACK_API_URL=slack
     )
-    adapter = SlackAdapter(Conversation(store, workflows), settings)
+    adapter = SlackAdapter(Conversation(store, workflows), settings, slack_parts(engine, settings))
     deliveries[Platform.SLACK] = adapter.delivery
     await adapter.start()
     await workflows.launch()

@@ -20,7 +20,7 @@ from bot.durable import Workflows
 from bot.errors import BotError, SettingsError
 from bot.messages import Platform
 from bot.metrics import Metrics
-from bot.slack import SlackAdapter
+from bot.slack import SlackAdapter, slack_parts
 from bot.store import workflow_database_url
 from bot.teams import TeamsAdapter
 from bot.web import WebAdapter, WebDelivery
@@ -122,7 +122,7 @@ async def serve(core: Core, *, ready: Callable[[str | None, str], None], stop: a
 def _chat_adapters(core: Core, conversation: Conversation) -> list[Adapter]:
     adapters: list[Adapter] = []
     if core.bot.slack_enabled:
-        adapters.append(SlackAdapter(conversation, core.bot))
+        adapters.append(SlackAdapter(conversation, core.bot, slack_parts(core.engine, core.bot)))
     if core.bot.teams_enabled:
         adapters.append(TeamsAdapter(conversation, core.bot, core.tenants, core.store, core.store.popular))
     return adapters

@@ -40,6 +40,14 @@ class BotSettings(BaseSettings):
     slack_signing_secret: SecretStr | None = Field(
         None, alias="SLACK_SIGNING_SECRET", description="Verifies events that Slack posts to `/slack/events`."
     )
+    slack_client_id: str | None = Field(
+        None,
+        alias="SLACK_CLIENT_ID",
+        description="Instead of a bot token: lets any workspace install the app at `/slack/install`, with the next three.",
+    )
+    slack_client_secret: SecretStr | None = Field(
+        None, alias="SLACK_CLIENT_SECRET", description="The app's client secret."
+    )
     slack_api_url: str = Field(
         "https://slack.com/api/", alias="SLACK_API_URL", description="Slack's Web API; another one for tests."
     )
@@ -62,6 +70,17 @@ class BotSettings(BaseSettings):
     )
     tenant: Annotated[str, Field(pattern=TENANT_PATTERN)] = Field(
         "default", alias="PROMPTAI_TENANT", description="The tenant that questions belong to: `a-z`, `0-9`, `-`."
+    )
+    public_url: str | None = Field(
+        None,
+        alias="PROMPTAI_PUBLIC_URL",
+        pattern=r"^https?://[^/?#\s]+/?$",
+        description="Where people and Slack reach the webhooks' listener: `https://promptai.example.com`.",
+    )
+    encryption_keys: SecretStr | None = Field(
+        None,
+        alias="PROMPTAI_ENCRYPTION_KEYS",
+        description="Keys for tokens at rest (`promptai keys new`), separated by commas: the first encrypts, all decrypt.",
     )
     host: str = Field("127.0.0.1", alias="PROMPTAI_HOST", description="Address of the webhooks' listener.")
     port: Annotated[int, Field(ge=0, le=65535)] = Field(
@@ -99,7 +118,7 @@ class BotSettings(BaseSettings):
 
     @property
     def slack_enabled(self) -> bool:
-        return self.slack_bot_token is not None
+        return self.slack_bot_token is not None or self.slack_client_id is not None
 
     @property
     def teams_enabled(self) -> bool:
@@ -119,9 +138,11 @@ def load_settings() -> tuple[BotSettings, PipelineSettings]:
 def check_settings(bot: BotSettings) -> None:
     """Refuse half-configured platforms. Raises `SettingsError`."""
     slack_secrets = bot.slack_app_token or bot.slack_signing_secret
-    if slack_secrets and not bot.slack_bot_token:
+    if bot.slack_client_id or bot.slack_client_secret:
+        _check_installing(bot)
+    if slack_secrets and not bot.slack_enabled:
         raise SettingsError("Slack is half configured: set SLACK_BOT_TOKEN too (OAuth & Permissions page of the app).")
-    if bot.slack_bot_token and not slack_secrets:
+    if bot.slack_enabled and not slack_secrets:
         raise SettingsError(
             "Slack is half configured: set SLACK_SIGNING_SECRET (events by HTTP) or SLACK_APP_TOKEN (Socket Mode)."
         )
@@ -142,6 +163,19 @@ def check_settings(bot: BotSettings) -> None:
             "PROMPTAI_CONSOLE_HOST must be a loopback address: nobody signs in to the console yet. "
             "Reach it from elsewhere through an SSH tunnel."
         )
+
+
+def _check_installing(bot: BotSettings) -> None:
+    if bot.slack_bot_token:
+        raise SettingsError("SLACK_BOT_TOKEN is for one workspace, SLACK_CLIENT_ID for many: unset one of them.")
+    needed = {
+        "SLACK_CLIENT_ID": bot.slack_client_id,
+        "SLACK_CLIENT_SECRET": bot.slack_client_secret,
+        "PROMPTAI_PUBLIC_URL": bot.public_url,
+        "PROMPTAI_ENCRYPTION_KEYS": bot.encryption_keys,
+    }
+    if missing := [name for name, value in needed.items() if not value]:
+        raise SettingsError(f"Slack is half configured: installing it in workspaces needs {', '.join(missing)} too.")
 
 
 def _explain(exc: ValidationError) -> str:

@@ -38,6 +38,8 @@ def ready_lines(bot: BotSettings, settings: PipelineSettings, webhooks: str | No
         slack = "on, Socket Mode"
     else:
         slack = f"on, events at {webhooks}/slack/events"
+    if bot.slack_client_id and bot.public_url:
+        slack += f"; installed at {bot.public_url.rstrip('/')}/slack/install"
     if not bot.teams_enabled:
         teams = "off (set MICROSOFT_APP_ID, MICROSOFT_APP_PASSWORD and MICROSOFT_APP_TENANT_ID)"
     else:

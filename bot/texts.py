@@ -17,6 +17,8 @@ HELP = (
     "I answer in this thread and name my sources; a thumbs up or down tells us how I did."
 )
 
+NOBODYS = "I am not set up for this workspace or channel yet. Please ask the people who run me to connect it."
+
 FILES_ONLY = "I cannot read attached files yet. Please put your question into words."
 
 FILES_NOTICE = "I cannot read attached files yet; I answered the text only."

@@ -25,15 +25,20 @@ from bot.slack.api import SlackApi, make_client
 from bot.slack.delivery import SlackDelivery
 from bot.slack.identity import Introduction
 from bot.slack.listeners import Listeners
+from bot.slack.oauth import Installer, OAuthApp
+from bot.slack.parts import SlackParts, slack_parts
 from bot.slack.rendering import ACTION_ID
 from bot.slack.requests import EventEndpoint
 from bot.slack.socket import SocketConnection
-from bot.slack.workspaces import SingleWorkspace, Workspaces
+from bot.slack.workspaces import InstalledWorkspaces, Notices, SingleWorkspace, Workspaces
 
-__all__ = ["EVENTS", "SCOPES", "SlackAdapter", "SlackDelivery", "build_app"]
+__all__ = ["EVENTS", "SCOPES", "SlackAdapter", "SlackDelivery", "SlackParts", "build_app", "slack_parts"]
 
-EVENTS = ("app_mention", "message", "reaction_added", "reaction_removed")
+EVENTS = ("app_mention", "message", "reaction_added", "reaction_removed", "app_uninstalled", "tokens_revoked")
 """The events that are listened to. The manifest subscribes to them, to `message` as `message.im`."""
+
+UNINSTALLED = ("app_uninstalled", "tokens_revoked")
+"""Of these, those that say that the bot has been taken out of a workspace."""
 
 SCOPES = {
     "app_mentions:read": "to hear questions in channels (app_mention)",
@@ -47,7 +52,7 @@ SCOPES = {
 """The bot token's scopes and what each is needed for; the manifest asks for these and no others."""
 
 
-def build_app(conversation: Conversation, settings: BotSettings, workspaces: Workspaces) -> AsyncApp:
+def build_app(conversation: Conversation, settings: BotSettings, workspaces: Workspaces, notices: Notices) -> AsyncApp:
     """The routes. Events are acknowledged after their listener, so what fails is delivered again."""
     logger = logging.getLogger("slack_bolt.promptai")
     # Below WARNING the library logs whole requests, unverified ones too; `listeners` and `requests` say what matters.
@@ -69,14 +74,29 @@ def build_app(conversation: Conversation, settings: BotSettings, workspaces: Wor
         # `incoming.py` ignores the bot's own events, and says so in the log.
         ignoring_self_events_enabled=False,
     )
-    listeners = Listeners(conversation, workspaces)
+    listeners = Listeners(conversation, workspaces, notices)
     for event in EVENTS:
-        app.event(event)(listeners.event)
+        app.event(event)(listeners.uninstalled if event in UNINSTALLED else listeners.event)
     app.action(ACTION_ID)(listeners.click)
     app.event(re.compile(".*"))(listeners.nothing_to_do)
     app.action(re.compile(".*"))(listeners.nothing_to_do)
     app.error(listeners.failed)
     return app
+
+
+def oauth_app(settings: BotSettings) -> OAuthApp:
+    """The app that people install in their workspaces. Raises `SettingsError`."""
+    if not settings.slack_client_id or not settings.slack_client_secret or not settings.public_url:
+        raise SettingsError(
+            "Installing needs SLACK_CLIENT_ID, SLACK_CLIENT_SECRET, PROMPTAI_PUBLIC_URL and PROMPTAI_ENCRYPTION_KEYS."
+        )
+    return OAuthApp(
+        settings.slack_client_id,
+        settings.slack_client_secret,
+        settings.public_url,
+        settings.slack_api_url,
+        tuple(SCOPES),
+    )
 
 
 class SlackAdapter:
@@ -88,28 +108,43 @@ class SlackAdapter:
         self,
         conversation: Conversation,
         settings: BotSettings,
+        parts: SlackParts,
         *,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         uniform: Callable[[], float] = random.random,
     ) -> None:
-        """Raises `SettingsError` without a bot token."""
-        if settings.slack_bot_token is None:
-            raise SettingsError("Slack is switched off: set SLACK_BOT_TOKEN.")
-        self._client = make_client(settings.slack_api_url, settings.slack_bot_token.get_secret_value())
-        api = SlackApi(self._client, sleep=sleep, uniform=uniform)
-        self._introduction = Introduction(api, sleep=sleep, uniform=uniform)
-        workspaces = SingleWorkspace(self._introduction, api, settings.tenant)
-        self._app = build_app(conversation, settings, workspaces)
+        """Raises `SettingsError` with neither a bot token nor an app to install."""
+        self._client = make_client(settings.slack_api_url, None)
+        self._installer: Installer | None = None
+
+        def api_with(token: str | None) -> SlackApi:
+            client = make_client(settings.slack_api_url, token)
+            client.session = self._client.session
+            return SlackApi(client, sleep=sleep, uniform=uniform)
+
+        if token := settings.slack_bot_token:
+            self._client.token = token.get_secret_value()
+            api = SlackApi(self._client, sleep=sleep, uniform=uniform)
+            introduction = Introduction(api, sleep=sleep, uniform=uniform)
+            self._workspaces: Workspaces = SingleWorkspace(introduction, api, parts.tenant_of)
+        elif parts.installations is not None and parts.states is not None:
+            self._workspaces = InstalledWorkspaces(parts.installations, parts.tenant_of, api_with)
+            self._installer = Installer(oauth_app(settings), parts.states, parts.installations, api_with)
+        else:
+            raise SettingsError("Slack is switched off: set SLACK_BOT_TOKEN, or SLACK_CLIENT_ID.")
+        self._app = build_app(conversation, settings, self._workspaces, parts.notices)
         self._secret = settings.slack_signing_secret
         self._socket: SocketConnection | None = None
-        if token := settings.slack_app_token:
+        if app_token := settings.slack_app_token:
             self._socket = SocketConnection(
-                self._app, self._client, token.get_secret_value(), sleep=sleep, uniform=uniform
+                self._app, self._client, app_token.get_secret_value(), sleep=sleep, uniform=uniform
             )
-        self.delivery = SlackDelivery(workspaces.api, sleep=sleep)
+        self.delivery = SlackDelivery(self._workspaces.api, budget=parts.budget, sleep=sleep)
 
     def add_routes(self, app: web.Application) -> None:
-        """Add `POST /slack/events`, if there is a secret to verify its requests with."""
+        """Add `POST /slack/events`, if there is a secret to verify its requests with, and the pages to install."""
+        if self._installer is not None:
+            self._installer.add_routes(app)
         if self._secret is not None:
             endpoint = EventEndpoint(self._app, self._secret.get_secret_value())
             app.add_routes([web.post("/slack/events", endpoint.handle)])
@@ -121,19 +156,19 @@ class SlackAdapter:
         """
         # One pooled session: the library would open a connection for each call.
         self._client.session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=self._client.timeout))
-        await self._introduction.start()
+        await self._workspaces.start()
         if self._socket is not None:
             await self._socket.start()
 
     async def check(self) -> None:
         """Return if the bot can hear and answer; raise `DeliveryUnavailable` saying what is wrong if not."""
-        problem = self._introduction.problem or (self._socket and self._socket.problem)
+        problem = self._workspaces.problem or (self._socket and self._socket.problem)
         if problem:
             raise DeliveryUnavailable(problem)
 
     async def close(self) -> None:
         """Stop listening, then let go of the connections."""
-        await self._introduction.close()
+        await self._workspaces.close()
         if self._socket is not None:
             await self._socket.close()
         await self.delivery.close()

@@ -116,12 +116,13 @@ class SlackApi:
         self._uniform = uniform
 
     async def call(
-        self, method: str, arguments: Mapping[str, Any], *, verb: Literal["GET", "POST"] = "POST"
+        self, method: str, arguments: Mapping[str, Any], *, verb: Literal["GET", "POST", "FORM"] = "POST"
     ) -> Mapping[str, Any]:
-        """One call, one attempt. Raises `SlackRefused` or `SlackUnavailable`."""
-        given: dict[str, Any] = {"json" if verb == "POST" else "params": dict(arguments)}
+        """One call, one attempt. `POST` sends JSON, `FORM` a form. Raises `SlackRefused` or `SlackUnavailable`."""
+        given: dict[str, Any] = {{"GET": "params", "POST": "json", "FORM": "data"}[verb]: dict(arguments)}
         try:
-            response = await self._client.api_call(method, http_verb=verb, **given)
+            http_verb = "GET" if verb == "GET" else "POST"
+            response = await self._client.api_call(method, http_verb=http_verb, **given)
         except SlackApiError as exc:
             raise _translate(method, exc) from exc
         except (TimeoutError, aiohttp.ClientError, OSError) as exc:

@@ -33,6 +33,8 @@ class BotIdentity:
     bot_id: str
     """What its messages carry: `B…`; empty where Slack does not say."""
     team_id: str
+    enterprise_id: str = ""
+    """The organisation; empty outside Enterprise Grid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +139,8 @@ def _question(body: Payload, message: Payload, *, me: BotIdentity, tenant: str) 
     asked_at = _time(ts)
     if asked_at is None or not channel or not user:
         return Ignored("a message without ts, channel or user")
-    team = _text(body, "team_id") or me.team_id
-    address = {"team": team}
+    team = me.team_id or _text(body, "team_id")
+    address = {"team": team} | ({"enterprise": me.enterprise_id} if me.enterprise_id else {})
     if files := message.get("files"):
         address["files"] = str(len(files)) if isinstance(files, list) else "1"
     return Question(
@@ -147,7 +149,7 @@ def _question(body: Payload, message: Payload, *, me: BotIdentity, tenant: str) 
         conversation=channel,
         thread=_text(message, "thread_ts") or ts,
         message_id=ts,
-        person=Person(id=user, team=_text(message, "user_team") or _text(message, "team") or team),
+        person=Person(id=user, team=_text(message, "user_team") or _text(message, "team") or _home(body, team)),
         text=readable(_text(message, "text"), bot_user_id=me.user_id),
         asked_at=asked_at,
         address=address,
@@ -171,7 +173,7 @@ def _read_reaction(body: Payload, event: Payload, *, me: BotIdentity, tenant: st
         tenant=tenant,
         conversation=_text(item, "channel"),
         reply_id=_text(item, "ts"),
-        person=Person(id=user, team=_text(event, "user_team") or _text(body, "team_id") or me.team_id),
+        person=Person(id=user, team=_text(event, "user_team") or _home(body, me.team_id)),
         vote=vote,
         # With its skin tone: a person may give two tones of one thumb and take back one of them.
         gesture=reaction,
@@ -179,6 +181,11 @@ def _read_reaction(body: Payload, event: Payload, *, me: BotIdentity, tenant: st
         way=Way.REACTION,
         at=at,
     )
+
+
+def _home(body: Payload, team: str) -> str | None:
+    """The home workspace of somebody whose event does not say: unknown where another organisation's people are too."""
+    return None if body.get("is_ext_shared_channel") is True else team or None
 
 
 def _text(payload: Payload, key: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import structlog
@@ -9,20 +10,27 @@ from slack_bolt.async_app import AsyncAck
 from slack_bolt.request.async_request import AsyncBoltRequest
 from slack_bolt.response import BoltResponse
 
+from bot import texts
 from bot.conversation import Conversation
+from bot.errors import DeliveryError
 from bot.messages import Question, Rating
+from bot.slack.api import SlackRefused
 from bot.slack.incoming import Ignored, read_button, read_event
-from bot.slack.workspaces import Place, Workspaces
+from bot.slack.workspaces import Notices, Place, Workspaces
 
 log = structlog.get_logger(__name__)
+
+DECLINE_PAUSE = timedelta(hours=1)
+"""How long nothing more is said in a channel where the bot has declined."""
 
 
 class Listeners:
     """The listeners that the routing table names. An error out of one means: do not acknowledge, deliver again."""
 
-    def __init__(self, conversation: Conversation, workspaces: Workspaces) -> None:
+    def __init__(self, conversation: Conversation, workspaces: Workspaces, notices: Notices) -> None:
         self._conversation = conversation
         self._workspaces = workspaces
+        self._notices = notices
 
     async def event(self, request: AsyncBoltRequest) -> None:
         """A message, a mention or a reaction."""
@@ -37,6 +45,10 @@ class Listeners:
         if place := await self._place(request.body):
             await self._hand_over(read_button(request.body, tenant=place.tenant or ""), place, request.body)
         await ack()
+
+    async def uninstalled(self, request: AsyncBoltRequest) -> None:
+        """Somebody has taken the bot out of a workspace."""
+        await self._workspaces.leave(request.body)
 
     async def nothing_to_do(self, request: AsyncBoltRequest, ack: AsyncAck) -> None:
         """An event or a click that nobody here subscribed to."""
@@ -56,6 +68,8 @@ class Listeners:
 
     async def _hand_over(self, message: Question | Rating | Ignored, place: Place, body: dict[str, Any]) -> None:
         if place.tenant is None:
+            if isinstance(message, Question):
+                await self._decline(message)
             message = Ignored("a workspace or channel that belongs to no tenant")
         match message:
             case Question():
@@ -64,6 +78,17 @@ class Listeners:
                 await self._conversation.rate(message)
             case Ignored():
                 self._ignore(message, body)
+
+    async def _decline(self, question: Question) -> None:
+        """One polite line in a channel, and then none for a while, however often it is asked there."""
+        if not await self._notices.claim(f"declined {question.address['team']} {question.conversation}", DECLINE_PAUSE):
+            return
+        try:
+            api = await self._workspaces.api(question.address)
+            where = {"channel": question.conversation, "thread_ts": question.thread}
+            await api.call("chat.postMessage", {**where, "text": texts.NOBODYS})
+        except (DeliveryError, SlackRefused) as error:
+            log.warning("slack_not_declined", error=str(error))
 
     def _ignore(self, ignored: Ignored, body: dict[str, Any]) -> None:
         log.debug("slack_event_ignored", reason=ignored.reason, **_what(body))

@@ -57,6 +57,8 @@ class Call:
     arguments: Json
     at: float
     """`time.monotonic()` of its arrival."""
+    token: str = ""
+    """The bearer token that it came with."""
 
 
 @dataclass
@@ -80,6 +82,10 @@ class FakeSlack:
 
     tokens: set[str] = field(default_factory=lambda: {BOT_TOKEN})
     app_tokens: set[str] = field(default_factory=lambda: {APP_TOKEN})
+    grants: dict[str, Json] = field(default_factory=dict)
+    """OAuth code -> what `oauth.v2.access` answers, once; its `access_token` is good from then on."""
+    app: tuple[str, str] = ("client-id", "client-secret")
+    """The app's id and secret, for OAuth."""
     channels: dict[str, list[Json]] = field(default_factory=lambda: {CHANNEL: [], DIRECT: []})
     refused_block_types: set[str] = field(default_factory=set)
     """Block types that this workspace does not know yet."""
@@ -195,7 +201,8 @@ class FakeSlack:
         arguments = await _arguments(request)
         self.counts[method] += 1
         if self.keep_calls:
-            self.calls.append(Call(method, arguments, time.monotonic()))
+            token = request.headers.get("Authorization", "").removeprefix("Bearer ").strip()
+            self.calls.append(Call(method, arguments, time.monotonic(), token))
         if self.latency:
             await asyncio.sleep(self.latency)
         if gate := self._gates.get(method):
@@ -214,6 +221,8 @@ class FakeSlack:
         return web.json_response({"ok": False, "error": failure.error}, status=failure.status, headers=headers)
 
     def _answer(self, method: str, authorization: str, arguments: Json) -> Json:
+        if method == "oauth.v2.access":
+            return self._grant(arguments)
         token = authorization.removeprefix("Bearer ").strip()
         valid = self.app_tokens if method == "apps.connections.open" else self.tokens
         if not token:
@@ -232,6 +241,15 @@ class FakeSlack:
             case "conversations.replies":
                 return self._replies(arguments)
         return _error("unknown_method")
+
+    def _grant(self, arguments: Json) -> Json:
+        if (arguments.get("client_id"), arguments.get("client_secret")) != self.app:
+            return _error("bad_client_secret")
+        granted = self.grants.pop(arguments.get("code", ""), None)
+        if granted is None or granted.get("redirect_uri") != arguments.get("redirect_uri"):
+            return _error("invalid_code")
+        self.tokens.add(granted["access_token"])
+        return {"ok": True, **{key: value for key, value in granted.items() if key != "redirect_uri"}}
 
     def _post(self, arguments: Json) -> Json:
         channel = arguments.get("channel", "")

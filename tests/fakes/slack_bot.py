@@ -8,6 +8,7 @@ import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -16,9 +17,11 @@ from aiohttp import web
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.settings import BotSettings
-from bot.slack import SlackAdapter
+from bot.slack import SlackAdapter, SlackParts
 from bot.slack.api import SlackApi
+from bot.slack.budget import LocalBudget
 from bot.slack.delivery import ApiFor
+from bot.slack.origin import Origin
 from tests.fakes.slack_api import APP_TOKEN, BOT_TOKEN, SIGNING_SECRET, FakeSlack, event, sign
 from tests.fakes.teams_store import MemoryStore, RecordingStarter, memory_conversation
 
@@ -91,6 +94,29 @@ def slack_settings(slack: FakeSlack, **changes: Any) -> BotSettings:
     return BotSettings(_env_file=None, **{**values, **changes})
 
 
+class MemoryNotices:
+    """Says everything once; `claimed` are the keys that were asked for."""
+
+    def __init__(self) -> None:
+        self.claimed: list[str] = []
+
+    async def claim(self, key: str, pause: timedelta) -> bool:
+        self.claimed.append(key)
+        return self.claimed.count(key) == 1
+
+
+def memory_parts(tenants: Mapping[str, str | None] | None = None, **changes: Any) -> SlackParts:
+    """What the adapter stands on, in memory; `tenants` by workspace or channel, by default everything is acme's."""
+
+    async def tenant_of(origin: Origin) -> str | None:
+        if tenants is None:
+            return "acme"
+        return tenants.get(origin.channel) or tenants.get(origin.team)
+
+    values = {"tenant_of": tenant_of, "notices": MemoryNotices(), "budget": LocalBudget()}
+    return SlackParts(**{**values, **changes})
+
+
 @dataclass
 class SlackBot:
     """The adapter, what it talks to, and a client in Slack's place."""
@@ -108,9 +134,9 @@ class SlackBot:
         async with self.session.post(self.url, data=body, headers=headers) as response:
             return response.status, await response.text()
 
-    async def deliver(self, inner: dict[str, Any], *, attempt: int = 0) -> tuple[int, str]:
-        """Post an event as Slack does, `attempt` times repeated."""
-        body = json.dumps(event(inner))
+    async def deliver(self, inner: dict[str, Any], *, attempt: int = 0, **outer: Any) -> tuple[int, str]:
+        """Post an event as Slack does, `attempt` times repeated; `outer` are fields of its envelope."""
+        body = json.dumps({**event(inner), **outer})
         retry = {"X-Slack-Retry-Num": str(attempt), "X-Slack-Retry-Reason": "http_timeout"} if attempt else {}
         return await self.post(body, {**sign(body), **retry})
 
@@ -121,12 +147,14 @@ class SlackBot:
 
 
 @asynccontextmanager
-async def running_bot(*, socket: bool = False, start: bool = True, **changes: Any) -> AsyncIterator[SlackBot]:
+async def running_bot(
+    *, socket: bool = False, start: bool = True, parts: SlackParts | None = None, **changes: Any
+) -> AsyncIterator[SlackBot]:
     """A bot by HTTP, or with `socket` by Socket Mode only."""
     conversation, store, starter = memory_conversation()
     async with FakeSlack() as slack, aiohttp.ClientSession() as session:
         modes = {"slack_app_token": APP_TOKEN, "slack_signing_secret": None} if socket else {}
-        adapter = SlackAdapter(conversation, slack_settings(slack, **{**modes, **changes}))
+        adapter = SlackAdapter(conversation, slack_settings(slack, **{**modes, **changes}), parts or memory_parts())
         app = web.Application()
         adapter.add_routes(app)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)

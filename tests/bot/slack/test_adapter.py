@@ -15,7 +15,7 @@ from bot.errors import DeliveryUnavailable, SettingsError
 from bot.messages import Platform
 from bot.slack import SlackAdapter
 from tests.fakes.slack_api import APP_TOKEN, BOT_TOKEN, BOT_USER, CHANNEL, Failure, FakeSlack
-from tests.fakes.slack_bot import eventually, running_bot, slack_settings
+from tests.fakes.slack_bot import eventually, memory_parts, running_bot, slack_settings
 from tests.fakes.teams_store import memory_conversation
 
 MENTION = {
@@ -32,7 +32,7 @@ async def quick(_seconds: float) -> None:
 
 
 def adapter_for(slack: FakeSlack, **changes: object) -> SlackAdapter:
-    return SlackAdapter(memory_conversation()[0], slack_settings(slack, **changes), sleep=quick)
+    return SlackAdapter(memory_conversation()[0], slack_settings(slack, **changes), memory_parts(), sleep=quick)
 
 
 async def test_it_learns_who_it_is_and_is_ready() -> None:
@@ -71,7 +71,7 @@ async def test_the_bot_token_in_the_app_token_s_place_is_noticed() -> None:
 def test_without_a_bot_token_there_is_no_adapter() -> None:
     settings = slack_settings(FakeSlack(), slack_bot_token=None)
     with pytest.raises(SettingsError, match="SLACK_BOT_TOKEN"):
-        SlackAdapter(memory_conversation()[0], settings)
+        SlackAdapter(memory_conversation()[0], settings, memory_parts())
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ async def test_a_slack_that_cannot_be_reached_stops_nothing_and_is_asked_again(f
         with pytest.raises(DeliveryUnavailable):
             await adapter.check()
         await eventually(lambda: len(slack.called("auth.test")) == 5)
-        await eventually(lambda: adapter._introduction.problem is None)
+        await eventually(lambda: adapter._workspaces.problem is None)
         await adapter.check()
         await adapter.close()
 
@@ -93,7 +93,7 @@ async def test_a_slack_that_cannot_be_reached_stops_nothing_and_is_asked_again(f
 async def test_without_any_network_it_starts_and_says_what_is_wrong() -> None:
     async with FakeSlack() as slack:
         settings = slack_settings(slack, slack_app_token=APP_TOKEN)
-    adapter = SlackAdapter(memory_conversation()[0], settings, sleep=quick)
+    adapter = SlackAdapter(memory_conversation()[0], settings, memory_parts(), sleep=quick)
     await adapter.start()
     with pytest.raises(DeliveryUnavailable, match="cannot be reached"):
         await adapter.check()
