@@ -76,9 +76,9 @@ async def test_a_place_cannot_be_a_tenants_that_was_never_added(tenants: SqlTena
     assert await tenants.links() == []
 
 
-async def test_a_database_that_is_gone_is_no_answer(tmp_path: Path) -> None:
+async def test_a_database_that_is_gone_is_no_answer() -> None:
     """An outage must not look like a place that is nobody's."""
-    engine = open_engine(database_url(None, tmp_path / "none"))
+    engine = open_engine(database_url("postgresql://nobody@127.0.0.1:9/none", Path()))
     with pytest.raises(StoreUnavailable):
         await SqlTenants(engine, default="own").tenant_of(SLACK, "T1")
     await engine.dispose()
