@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
+from pipeline.knowledge.ahead import Ahead
 from pipeline.knowledge.indexing import Indexes
 from pipeline.knowledge.ledger import Ledger, Moved
 from pipeline.knowledge.reading import Failed, Outcome, Prepared, Reader, Skipped, Unchanged
@@ -19,6 +20,8 @@ _FILES = 32
 """Files read in one go, while the passages of those before are being embedded."""
 _PASSAGES = 256
 """Passages embedded and written in one go, about."""
+_AHEAD = 2
+"""Such portions at a time: while one is written, the next is embedded."""
 
 
 class Staging:
@@ -44,6 +47,7 @@ class Staging:
         self._now = now
         self._dry = dry
         self._waiting: list[Prepared] = []
+        self._writing = Ahead(_AHEAD)
         self._dropped: list[str] = []
         self.added = self.changed = self.renamed = self.unchanged = self.embedded = self.prepared = 0
         self.failed: list[tuple[str, str]] = []
@@ -60,17 +64,18 @@ class Staging:
         batches = [files[start : start + _FILES] for start in range(0, len(files), _FILES)]
         reading = self._read(batches, 0)
         try:
-            for number in range(len(batches)):
-                outcomes = await reading
-                reading = self._read(batches, number + 1)
-                for outcome in outcomes:
-                    await self._take(outcome)
-                    done += 1
-                    if progress:
-                        progress(done, len(files), outcome.location)
+            async with self._writing:
+                for number in range(len(batches)):
+                    outcomes = await reading
+                    reading = self._read(batches, number + 1)
+                    for outcome in outcomes:
+                        await self._take(outcome)
+                        done += 1
+                        if progress:
+                            progress(done, len(files), outcome.location)
+                await self._flush()
         finally:
             await asyncio.wait([reading])  # a thread cannot be cancelled; none may run on when the sync has ended
-        await self._flush()
 
     def _read(self, batches: Sequence[Sequence[SourceFile]], number: int) -> asyncio.Future[list[Outcome]]:
         files = batches[number] if number < len(batches) else ()
@@ -113,7 +118,7 @@ class Staging:
         self.moved += moved
         new = [passage for passage in passages if indexed_by[passage.id] != self._fingerprint]
         for start in range(0, len(new), _PASSAGES):
-            await self._index(new[start : start + _PASSAGES])
+            await self._writing.add(self._index(new[start : start + _PASSAGES]))
 
     async def _index(self, passages: Sequence[Passage]) -> None:
         await self._indexes.write(self._reader.tenant, passages)
