@@ -20,6 +20,8 @@ MARKDOWN = frozenset({".md", ".markdown"})
 HTML = frozenset({".html", ".htm"})
 TEXT = frozenset({".txt"})
 ASCIIDOC = frozenset({".adoc", ".asciidoc"})
+RECORDS = frozenset({".records"})
+"""JSON lines of one page's sections, as the source kind `jsonl` makes them."""
 FORMATS = {
     ".docx": "office.read_docx",
     ".pptx": "office.read_pptx",
@@ -35,7 +37,7 @@ FORMATS = {
 """Readers in `pipeline.knowledge.formats` that run foreign parsers."""
 MAYBE = frozenset({".json", ".yaml", ".yml"})
 """OpenAPI descriptions, or no documents at all: only the content tells."""
-READABLE = MARKDOWN | TEXT | ASCIIDOC | FORMATS.keys() | MAYBE
+READABLE = MARKDOWN | TEXT | ASCIIDOC | RECORDS | FORMATS.keys() | MAYBE
 """File name endings that can be converted."""
 
 MAX_BYTES = 20_000_000
@@ -71,7 +73,7 @@ def readable(path: str) -> bool:
 
 def is_plain(path: str) -> bool:
     """True for kinds that are text already: converting them is quick and runs no foreign parser."""
-    return PurePosixPath(path).suffix.lower() in MARKDOWN | TEXT | ASCIIDOC
+    return PurePosixPath(path).suffix.lower() in MARKDOWN | TEXT | ASCIIDOC | RECORDS
 
 
 def convert(data: bytes, location: str, *, max_bytes: int = MAX_BYTES) -> Converted:
@@ -111,6 +113,8 @@ def _reader(ending: str) -> Callable[[bytes], Converted]:
     # imported when first needed: a folder of Markdown needs none of these libraries
     if ending in ASCIIDOC:
         return _format("asciidoc.read_asciidoc")
+    if ending in RECORDS:
+        return _format("records.read_records")
     if ending in MAYBE:
         return _maybe_openapi
     return _format(FORMATS[ending])

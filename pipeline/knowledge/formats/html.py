@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _NOT_TEXT = ["script", "style", "noscript", "template", "iframe", "object", "svg", "canvas", "form", "dialog"]
 _AROUND = ["nav", "header", "footer", "aside"]
-_MAIN = ["main", "[role=main]", "article"]
+_MAIN = ["main", "[role=main]", "article", "#main-content"]
 _HEADINGS = ["h1", "h2", "h3", "h4", "h5", "h6"]
 
 

@@ -2,5 +2,6 @@
 
 from pipeline.knowledge.sources.base import Choice, Source, SourceFile
 from pipeline.knowledge.sources.directory import DirectorySource
+from pipeline.knowledge.sources.entry import Entry, Kit
 
-__all__ = ["Choice", "DirectorySource", "Source", "SourceFile"]
+__all__ = ["Choice", "DirectorySource", "Entry", "Kit", "Source", "SourceFile"]

@@ -12,6 +12,7 @@ from pathlib import Path
 from pipeline.errors import DocumentUnreadable, SourceNotFound
 from pipeline.knowledge.convert import MAX_BYTES, READABLE, readable, too_large
 from pipeline.knowledge.sources.base import Choice, SourceFile, clean_name
+from pipeline.knowledge.sources.entry import Entry, Kit
 
 
 class DirectorySource:
@@ -110,3 +111,16 @@ def _within(path: str, root: str) -> bool:
 
 def _endings() -> str:
     return ", ".join(sorted(READABLE))
+
+
+class DirectoryEntry(Entry):
+    """`kind = "directory"`."""
+
+    def open(self, kit: Kit) -> DirectorySource:
+        return DirectorySource(
+            self.path(kit),
+            name=self.name,
+            include=self.include,
+            exclude=self.exclude,
+            base_url=self.base_url or None,
+        )
