@@ -6,19 +6,15 @@ the folder (`bot.control`).
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
-from functools import partial
-from pathlib import Path
 from typing import Any
 
 from bot.app import Core
 from bot.errors import BotError
+from bot.syncing import sources, sync
 from pipeline.answering import AnsweringPipeline
 from pipeline.errors import PipelineError
-from pipeline.knowledge.sources import DirectorySource
 from pipeline.types import Answer, AnswerReady, DraftReady, Hit, Mode, PassagesFound, StageStarted, TextDelta
 
 Event = dict[str, Any]
@@ -26,7 +22,7 @@ Event = dict[str, Any]
 
 async def run_command(core: Core, name: str, params: Mapping[str, Any]) -> AsyncGenerator[Event, None]:
     """Run a command by name. Errors become a last event `{"event": "error", "message": …}`."""
-    commands = {"ask": ask, "search": search, "sync": sync}
+    commands = {"ask": ask, "search": search, "sync": sync, "sources": sources}
     try:
         async with aclosing(commands[name](core, params)) as events:
             async for event in events:
@@ -60,51 +56,6 @@ async def search(core: Core, params: Mapping[str, Any]) -> AsyncGenerator[Event,
         params["question"], draft=params.get("draft"), tenant=params["tenant"], k=params["k"]
     )
     yield {"event": "hits", "hits": [{**hit_json(hit), "text": hit.passage.text} for hit in hits]}
-
-
-async def sync(core: Core, params: Mapping[str, Any]) -> AsyncGenerator[Event, None]:
-    """`sources` (absolute paths), `tenant`, `name` (or None), `base_url` (or None): progress, then a report for each."""
-    for location in params["sources"]:
-        name = params.get("name") or source_name(Path(location))
-        source = DirectorySource(Path(location), name=name, base_url=params.get("base_url"))
-        queue: asyncio.Queue[Event | None] = asyncio.Queue()
-
-        def progress(done: int, total: int, where: str, queue: asyncio.Queue[Event | None] = queue) -> None:
-            queue.put_nowait({"event": "progress", "done": done, "total": total, "location": where})
-
-        task = asyncio.create_task(
-            core.syncer.sync(source, tenant=params["tenant"], progress=progress, allow_empty=params["allow_empty"])
-        )
-        task.add_done_callback(partial(_end, queue))
-        try:
-            while (event := await queue.get()) is not None:
-                yield event
-        finally:
-            if not task.done():
-                task.cancel()
-        report = await task
-        yield {
-            "event": "report",
-            "source": source.name,
-            "tenant": params["tenant"],
-            "added": report.added,
-            "changed": report.changed,
-            "renamed": report.renamed,
-            "removed": report.removed,
-            "unchanged": report.unchanged,
-            "failed": [{"location": where, "reason": reason} for where, reason in report.failed],
-            "passages": report.passages,
-            "seconds": round(report.seconds, 3),
-        }
-
-
-def _end(queue: asyncio.Queue[Event | None], _task: object) -> None:
-    queue.put_nowait(None)
-
-
-def source_name(path: Path) -> str:
-    """A source's name from its path: two folders called `docs` must not replace each other's documents."""
-    return f"{path.name or 'files'}-{hashlib.sha256(str(path).encode()).hexdigest()[:6]}"
 
 
 def hit_json(hit: Hit) -> Event:

@@ -43,7 +43,7 @@ def control_app(core: Core) -> web.Application:
         return response
 
     app = web.Application()
-    app.add_routes([web.post("/{name:ask|search|sync}", handle)])
+    app.add_routes([web.post("/{name:ask|search|sync|sources}", handle)])
     return app
 
 

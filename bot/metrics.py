@@ -46,6 +46,12 @@ class Metrics:
             buckets=SECONDS,
             registry=self.registry,
         )
+        self.syncs = Counter(
+            "promptai_syncs",
+            "Scheduled syncs, by source and outcome (done, failed).",
+            ["source", "outcome"],
+            registry=self.registry,
+        )
         self.isolation_checks = Counter(
             "promptai_isolation_checks", "Finished checks that tenants are kept apart.", registry=self.registry
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
@@ -20,8 +21,10 @@ from bot.durable import Workflows
 from bot.errors import BotError, SettingsError
 from bot.messages import Platform
 from bot.metrics import Metrics
+from bot.schedule import Schedule
 from bot.slack import SlackAdapter, slack_parts
 from bot.store import workflow_database_url
+from bot.syncing import declared, order_of, run_order
 from bot.teams import TeamsAdapter
 from bot.web import WebAdapter, WebDelivery
 from bot.work import AnswerWork
@@ -115,6 +118,11 @@ async def serve(core: Core, *, ready: Callable[[str | None, str], None], stop: a
         ready(webhook_url, console_url)
         adapters_checked = asyncio.create_task(_check_adapters(core))
         stack.callback(adapters_checked.cancel)
+        schedule = Schedule(
+            lambda: declared(core), core.catalog, lambda entry: run_order(core, order_of(core, entry)), metrics
+        )
+        scheduled = asyncio.create_task(schedule.run())
+        stack.push_async_callback(cancelled, scheduled)
         await stop.wait()
         log.info("stopping")
 
@@ -142,6 +150,13 @@ async def _check_adapters(core: Core) -> None:
                 adapter=name,
                 advice="The server answers like its base model: start it with the adapter.",
             )
+
+
+async def cancelled(task: asyncio.Task[None]) -> None:
+    """Cancel a task and wait until it has cleaned up."""
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
 
 
 def _stop_on_signals() -> asyncio.Event:

@@ -103,6 +103,9 @@ async def show_sync(events: Events, *, as_json: bool) -> None:
                     progress.update(
                         task, description=escape(event["location"][-40:]), completed=event["done"], total=event["total"]
                     )
+                elif event["event"] == "failure":
+                    failed = True
+                    progress.console.print(f"{escape(event['source'])}: [red]failed[/]: {escape(event['message'])}")
                 elif event["event"] == "report":
                     failed |= bool(event["failed"])
                     if as_json:
@@ -117,9 +120,36 @@ async def show_sync(events: Events, *, as_json: bool) -> None:
         raise SystemExit(1)
 
 
+async def show_sources(events: Events, *, as_json: bool) -> None:
+    """A table of sources, or JSON."""
+    found: list[dict[str, Any]] = []
+    async with aclosing(_checked(events)) as checked:
+        async for event in checked:
+            if event["event"] == "sources":
+                found = event["sources"]
+    if as_json:
+        print(json.dumps({"sources": found}, ensure_ascii=False, indent=2))
+        return
+    if not found:
+        err.print("No sources yet. Declare them in knowledge.toml (docs/knowledge.md), or try: promptai sync docs/")
+        return
+    table = Table(box=None, pad_edge=False)
+    for name in ("source", "whose", "kind", "documents", "passages", "last synced (UTC)", "schedule", "state"):
+        table.add_column(name, justify="right" if name in {"documents", "passages"} else "left", overflow="fold")
+    for each in found:
+        failed = f", {len(each['failed'])} documents failed" if each.get("failed") else ""
+        state = f"{each['state']}{': ' + each['last_error'] if each.get('last_error') else ''}{failed}"
+        counts = (str(each.get(key, "")) for key in ("documents", "passages"))
+        synced = (each.get("last_synced") or "")[:16].replace("T", " ")
+        cells = (each["name"], each["tenant"], each["kind"], *counts, synced, each["schedule"], state)
+        table.add_row(*map(escape, cells))
+    out.print(table)
+
+
 def _report(event: Mapping[str, Any]) -> str:
     counts = ", ".join(f"{event[key]} {key}" for key in ("added", "changed", "renamed", "removed", "unchanged"))
-    lines = [f"{escape(event['source'])}: {counts}; {event['passages']} passages, {event['seconds']:.1f} s."]
+    dry = " [yellow](dry run: nothing was changed)[/]" if event["dry"] else ""
+    lines = [f"{escape(event['source'])}: {counts}; {event['passages']} passages, {event['seconds']:.1f} s.{dry}"]
     lines += [f"  [red]failed[/] {escape(f['location'])}: {escape(f['reason'])}" for f in event["failed"]]
     return "\n".join(lines)
 

@@ -51,6 +51,11 @@ class PipelineSettings(BaseSettings):
         alias="EMBEDDING_MODEL",
         description="sentence-transformers model, by name or path. Another one needs a new `promptai sync`.",
     )
+    knowledge: Path | None = Field(
+        None,
+        alias="PROMPTAI_KNOWLEDGE",
+        description="The file that declares your sources of documents; unset: `knowledge.toml`, if there is one. See knowledge.md.",
+    )
     mode: Mode = Field(Mode.COMBINED, alias="PROMPTAI_MODE", description="`combined`, `rag` or `finetuned`.")
     passages: Annotated[int, Field(ge=1, le=20)] = Field(
         5, alias="PROMPTAI_PASSAGES", description="Passages shown to the model, 1 to 20."

@@ -230,3 +230,27 @@ async def test_evaluating_retrieval_on_what_was_synced_needs_no_model(place: Pla
     assert status == 1
     assert "gone.md" in err
     assert "Traceback" not in err
+
+
+async def test_declared_sources_are_synced_by_name_or_all_and_listed(place: Place) -> None:
+    knowledge = place.folder / "knowledge.toml"
+    (place.folder / "handbook").mkdir()
+    (place.folder / "handbook" / "travel.md").write_text("# Travel\n\nBook trains early.")
+    knowledge.write_text(
+        '[[source]]\nname = "handbook"\nkind = "directory"\nlocation = "handbook"\ntenant = "umbrella"\n'
+        '[[source]]\nname = "lost"\nkind = "directory"\nlocation = "nowhere"\nschedule = "every 1d"\n'
+    )
+    declared = {"PROMPTAI_KNOWLEDGE": str(knowledge)}
+    status, out, _ = await place.run("sync", "handbook", "--dry-run", "--json", **declared)
+    assert (status, json.loads(out)["added"], json.loads(out)["dry"]) == (0, 1, True)
+    status, _, told = await place.run("sync", **declared)
+    assert status == 1
+    assert "handbook: 1 added" in told
+    assert "lost: failed" in told
+    status, out, _ = await place.run("sources", "--json", **declared)
+    found = {each["name"]: each for each in json.loads(out)["sources"]}
+    assert (found["handbook"]["tenant"], found["handbook"]["documents"], found["handbook"]["state"]) == (
+        "umbrella", 1, "done",
+    )  # fmt: skip
+    assert (found["lost"]["schedule"], found["lost"]["state"]) == ("every 1d", "failed")
+    assert "does not exist" in found["lost"]["last_error"]
