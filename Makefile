@@ -4,6 +4,8 @@
 
 PYTHON ?= python3
 TORCH_INDEX ?=
+# Processes that run the tests.
+WORKERS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 # Without --no-compile pip compiles every module of every library: half the set-up time, mostly for nothing.
@@ -64,7 +66,7 @@ format: $(DEV_STAMP)
 	$(BIN)/ruff format .
 
 test: lint
-	$(BIN)/python -m pytest -rs
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -rs
 
 test-real: $(DEV_STAMP)
 	$(BIN)/python -m pytest -m real -rs tests/real

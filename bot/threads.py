@@ -139,8 +139,6 @@ _COURTESIES = frozenset(
         "again",
         "now",
         "well",
-        "it",
-        "that",
         "this",
         "i",
         "see",

@@ -114,7 +114,7 @@ async def test_rotation_without_the_old_key_changes_nothing(
     assert await installations.find("", "T1") == ACME
 
 
-@pytest.mark.parametrize("keys", ["", " , ", "short", f"{KEY},x"])
+@pytest.mark.parametrize("keys", ["", " , ", "short", f"{KEY},x"], ids=["none", "commas", "short", "second"])
 def test_what_is_no_key_is_told_without_showing_it(keys: str) -> None:
     with pytest.raises(SettingsError, match="PROMPTAI_ENCRYPTION_KEYS") as caught:
         Cipher(keys)
