@@ -84,6 +84,8 @@ def answering_options(settings: PipelineSettings) -> AnsweringOptions:
         passages=settings.passages,
         min_similarity=settings.min_similarity,
         draft_tokens=settings.draft_tokens,
+        drafting=settings.drafting,
+        draft_words=settings.draft_words,
         answer_tokens=settings.answer_tokens,
         context_tokens=settings.context_tokens,
         small_model=settings.model_url is None,

@@ -22,7 +22,7 @@ GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "PROMPTAI_MODE",
             "PROMPTAI_PASSAGES",
             "PROMPTAI_MIN_",
-            "PROMPTAI_DRAFT_",
+            "PROMPTAI_DRAFT",
             "PROMPTAI_ANSWER_TOKENS",
             "PROMPTAI_CONTEXT_",
         ),

@@ -22,9 +22,10 @@ from pipeline import prompts
 from pipeline.citations import CitationStream, attribute, citations
 from pipeline.cleaning import clean_text
 from pipeline.errors import ModelError
-from pipeline.llm import ChatModel, Message, complete
+from pipeline.llm import ChatModel, Message, complete, first_words
 from pipeline.refusal import Refusal
 from pipeline.repetition import LoopGuard
+from pipeline.speculation import Drafting, Steps, gated, speculative
 from pipeline.trace import Run, milliseconds
 from pipeline.types import (
     Answer,
@@ -61,6 +62,8 @@ class AnsweringOptions:
     draft_tokens: int = 96
     answer_tokens: int = 400
     context_tokens: int = 4096
+    drafting: Drafting = Drafting.ALWAYS
+    draft_words: int = 12
     small_model: bool = False
     """Use the short instructions that a model of a few hundred million parameters can follow."""
 
@@ -97,6 +100,12 @@ class AnsweringPipeline:
         run = Run(self._clock, mode or self._options.mode)
         question = self._fit_question(question)
         run.question = self._fit_question(await self._standalone(question, history, run))
+        steps = self._without_waiting(run, tenant) if run.mode is Mode.COMBINED else None
+        async with aclosing(steps or self._step_by_step(run, tenant)) as events:
+            async for event in events:
+                yield event
+
+    async def _step_by_step(self, run: Run, tenant: str) -> AsyncGenerator[AnswerEvent, None]:
         draft: Draft | None = None
         hits: tuple[Hit, ...] = ()
         if run.mode is Mode.COMBINED:
@@ -108,6 +117,22 @@ class AnsweringPipeline:
             yield StageStarted(Stage.RETRIEVING)
             hits = await self._retrieve(run, draft, tenant)
             yield PassagesFound(hits)
+        async with aclosing(self._respond(run, draft, hits)) as events:
+            async for event in events:
+                yield event
+
+    def _without_waiting(self, run: Run, tenant: str) -> AsyncGenerator[AnswerEvent, None] | None:
+        """The same, in another order, where the settings say that the draft is not to be waited for."""
+        steps = Steps(self._draft, lambda run, draft: self._retrieve(run, draft, tenant), self._respond)
+        match self._options.drafting:
+            case Drafting.SPECULATIVE:
+                return speculative(steps, run, self._options.draft_words)
+            case Drafting.GATED:
+                return gated(steps, run, self._options.draft_words)
+        return None
+
+    async def _respond(self, run: Run, draft: Draft | None, hits: tuple[Hit, ...]) -> AsyncGenerator[AnswerEvent, None]:
+        """The answer, or an abstention where no passage is near the question."""
         yield StageStarted(Stage.ANSWERING)
         if run.mode is not Mode.FINETUNED and not self._relevant(hits):
             yield AnswerReady(run.abstention(draft, hits))
@@ -132,13 +157,14 @@ class AnsweringPipeline:
         rewritten = rewritten.strip().strip('"')
         return rewritten if _is_rewriting(rewritten, question) else fallback
 
-    async def _draft(self, run: Run) -> Draft | None:
-        """What the model says from memory. A drafter that fails leaves the question to retrieve alone."""
+    async def _draft(self, run: Run, words: int | None = None) -> Draft | None:
+        """What the model says from memory, or its first `words`. A drafter that fails leaves the question to retrieve alone."""
         began = self._clock()
         try:
-            text = await complete(
+            text = await first_words(
                 self._drafter,
                 prompts.draft_messages(run.question),
+                words,
                 max_tokens=self._options.draft_tokens,
                 stop=prompts.STOP,
             )
@@ -156,7 +182,7 @@ class AnsweringPipeline:
         hits = await self._retriever.retrieve(
             run.question, draft=draft.text if draft else None, tenant=tenant, k=self._options.passages
         )
-        run.timings = replace(run.timings, retrieve=milliseconds(began, self._clock()))
+        run.retrieved(began)
         return hits
 
     def _relevant(self, hits: Sequence[Hit]) -> bool:

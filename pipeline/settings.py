@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from pipeline.speculation import Drafting
 from pipeline.types import Mode
 
 
@@ -67,6 +68,16 @@ class PipelineSettings(BaseSettings):
     )
     draft_tokens: Annotated[int, Field(ge=8, le=1024)] = Field(
         96, alias="PROMPTAI_DRAFT_TOKENS", description="Longest draft, in tokens."
+    )
+    drafting: Drafting = Field(
+        Drafting.ALWAYS,
+        alias="PROMPTAI_DRAFTING",
+        description="Combined mode waits for the draft `always`; or is `speculative` (the answer is begun meanwhile, and again if the draft finds other passages) or `gated` (no draft where the question's own passages are sure).",
+    )
+    draft_words: Annotated[int, Field(ge=1, le=400)] = Field(
+        12,
+        alias="PROMPTAI_DRAFT_WORDS",
+        description="First words of the draft that `speculative` and `gated` look at.",
     )
     answer_tokens: Annotated[int, Field(ge=16, le=4096)] = Field(
         400, alias="PROMPTAI_ANSWER_TOKENS", description="Longest answer, in tokens."

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from dataclasses import replace
 
 from pipeline import prompts
 from pipeline.llm import ChatModel
-from pipeline.types import Answer, Citation, Draft, Hit, Mode, Timings
+from pipeline.types import Answer, Citation, Draft, Hit, Mode, Speculation, Timings
 
 
 class Run:
@@ -17,13 +18,28 @@ class Run:
         self.mode = mode
         self.question = ""
         self.timings = Timings()
+        self.speculation: Speculation | None = None
         self._clock = clock
         self._began = clock()
-        self._models: list[str] = []
+        self.models: list[str] = []
+        """Asked, in order, without repetition."""
 
     def asked(self, model: ChatModel) -> None:
-        if model.name not in self._models:
-            self._models.append(model.name)
+        if model.name not in self.models:
+            self.models.append(model.name)
+
+    def fork(self) -> Run:
+        """For an attempt whose notes may come to nothing."""
+        other = copy(self)
+        other.models = list(self.models)
+        return other
+
+    def retrieved(self, began: float) -> None:
+        """Retrieval has just ended."""
+        now = self._clock()
+        self.timings = replace(
+            self.timings, retrieve=milliseconds(began, now), retrieved_at=milliseconds(self._began, now)
+        )
 
     def first_text(self) -> None:
         if self.timings.first_token is None:
@@ -43,7 +59,8 @@ class Run:
             draft=draft,
             hits=hits,
             timings=timings,
-            models=tuple(self._models),
+            models=tuple(self.models),
+            speculation=self.speculation,
         )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Literal
 
 SHARED = "shared"
 """The tenant whose documents everybody may read."""
@@ -149,8 +150,20 @@ class Timings:
     """Spent on retrieval."""
     first_token: float | None = None
     """From the start to the first text of the answer."""
+    retrieved_at: float | None = None
+    """From the start to the end of the last retrieval: no word is shown before."""
     total: float = 0.0
     """From the start to the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Speculation:
+    """What became of an attempt not to wait for the draft (`pipeline.speculation`)."""
+
+    outcome: Literal["kept", "restarted", "skipped", "waited"]
+    """The answer begun without the draft was kept, or begun again; no draft was asked for, or its first words were waited for."""
+    wasted_pieces: int = 0
+    """Pieces of text that were generated and that nobody saw; a token each, as a rule."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +184,8 @@ class Answer:
     timings: Timings = field(default_factory=Timings)
     models: tuple[str, ...] = ()
     """Models asked, in order, without repetition."""
+    speculation: Speculation | None = None
+    """None where the draft was waited for, or not wanted."""
 
 
 class Stage(StrEnum):

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -94,3 +95,17 @@ async def complete(
         piece async for piece in model.stream(messages, max_tokens=max_tokens, temperature=temperature, stop=stop)
     ]
     return "".join(pieces)
+
+
+async def first_words(
+    model: ChatModel, messages: Sequence[Message], words: int | None, *, max_tokens: int, stop: Sequence[str] = ()
+) -> str:
+    """The first `words` of a completion, whose generation then ends; all of it for None. Raises what `ChatModel.stream` raises."""
+    text = ""
+    pieces = model.stream(messages, max_tokens=max_tokens, stop=stop)
+    async with aclosing(pieces):
+        async for piece in pieces:
+            text += piece
+            if words is not None and len(text.split()) > words:  # one more: then the last of them is whole
+                return " ".join(text.split()[:words])
+    return text
