@@ -110,6 +110,25 @@ class Hit:
     """Every list that held it."""
     similarity: float
     """Cosine similarity of passage and question in [-1, 1]; what abstention looks at."""
+    neighbours: tuple[str, ...] = ()
+    """Ids of passages beside it, of the same section, whose text was joined to its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Which passages may be found at all. A passage that does not say its language or release always may."""
+
+    language: str = ""
+    """`en` also allows `en-gb`, `pt-br` also allows plain `pt`; empty: any."""
+    release: str = ""
+    """The product version, exactly as the documents say it; empty: any."""
+
+    def allow(self, passage: Passage) -> bool:
+        """True if `passage` may be found."""
+        wanted, spoken = self.language.lower(), passage.language.lower()
+        base = wanted.partition("-")[0]
+        speaks = not wanted or spoken in ("", wanted, base) or (wanted == base and spoken.startswith(f"{base}-"))
+        return speaks and (not self.release or passage.release in ("", self.release))
 
 
 @dataclass(frozen=True, slots=True)

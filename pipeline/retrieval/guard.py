@@ -6,13 +6,16 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from pipeline.errors import TenantRefused
-from pipeline.types import Hit
+from pipeline.retrieval.retriever import ANYTHING
+from pipeline.types import Filters, Hit
 
 
 class Retrieves(Protocol):
     """What is guarded: `pipeline.retrieval.retriever.Retriever`."""
 
-    async def retrieve(self, question: str, *, draft: str | None, tenant: str, k: int) -> tuple[Hit, ...]: ...
+    async def retrieve(
+        self, question: str, *, draft: str | None, tenant: str, k: int, filters: Filters = ANYTHING
+    ) -> tuple[Hit, ...]: ...
 
 
 class GuardedRetriever:
@@ -31,11 +34,13 @@ class GuardedRetriever:
         """From now on refuse these, and nobody else."""
         self._refused = frozenset(tenants)
 
-    async def retrieve(self, question: str, *, draft: str | None, tenant: str, k: int) -> tuple[Hit, ...]:
+    async def retrieve(
+        self, question: str, *, draft: str | None, tenant: str, k: int, filters: Filters = ANYTHING
+    ) -> tuple[Hit, ...]:
         """As the guarded retriever does."""
         if tenant in self._refused:
             raise TenantRefused(
                 f"Tenant {tenant!r} can reach another tenant's documents; its questions are refused."
                 " Run `promptai tenants check`, remove what it names, then check again."
             )
-        return await self._retriever.retrieve(question, draft=draft, tenant=tenant, k=k)
+        return await self._retriever.retrieve(question, draft=draft, tenant=tenant, k=k, filters=filters)

@@ -11,8 +11,9 @@ import structlog
 
 from pipeline.retrieval.fusion import Candidate, Ranking, draft_trust, fuse, merge, support_by_page
 from pipeline.retrieval.protocols import Embedder, KeywordIndex, VectorIndex, Vectors, Visibility
+from pipeline.retrieval.selection import Chosen, select
 from pipeline.retrieval.weights import Weights
-from pipeline.types import SHARED, Hit, Passage
+from pipeline.types import SHARED, Filters, Hit, Passage
 
 __all__ = ["Retriever", "Weights"]
 
@@ -22,6 +23,8 @@ DENSE_QUESTION = "dense(question)"
 DENSE_DRAFT = "dense(question+draft)"
 KEYWORD_QUESTION = "keyword(question)"
 KEYWORD_DRAFT = "keyword(question+draft)"
+
+ANYTHING = Filters()
 
 _DEPTH = 100
 """Entries asked of each list at first; fusion looks at all of them."""
@@ -69,8 +72,10 @@ class Retriever:
         self._visibility = visibility
         self._weights = weights or Weights()
 
-    async def retrieve(self, question: str, *, draft: str | None, tenant: str, k: int) -> tuple[Hit, ...]:
-        """At most `k` passages, best first; fewer only where there are no more.
+    async def retrieve(
+        self, question: str, *, draft: str | None, tenant: str, k: int, filters: Filters = ANYTHING
+    ) -> tuple[Hit, ...]:
+        """At most `k` passages, best first; fewer only where there are no more. Neighbours are joined to one.
 
         Errors: `IndexUnavailable`, `CatalogUnavailable`.
         """
@@ -80,7 +85,7 @@ class Retriever:
         depth = max(_DEPTH, 4 * k)
         while True:
             found = await self._search(query, depth)
-            chosen = await self._choose(fuse(found.rankings, self._weights.smoothing), query.tenants, k)
+            chosen = await self._choose(fuse(found.rankings, self._weights.smoothing), query.tenants, k, filters)
             exhausted = all(len(ranking.matches) < depth for ranking in found.rankings)
             if len(chosen) == k or exhausted or depth >= _DEEPEST:
                 return await self._hits(chosen, query, found.similarities)
@@ -117,9 +122,9 @@ class Retriever:
         return _Found(tuple(rankings), {match.passage_id: match.score for match in by_question})
 
     async def _choose(
-        self, candidates: Sequence[Candidate], tenants: tuple[str, ...], k: int
-    ) -> list[tuple[Candidate, Passage]]:
-        """The best `k` that are visible and say something that no better one says word for word."""
+        self, candidates: Sequence[Candidate], tenants: tuple[str, ...], k: int, filters: Filters
+    ) -> list[Chosen]:
+        """The best `k` of what is visible."""
         visible = await self._visibility.visible(tenants, [candidate.passage_id for candidate in candidates])
         passages = {passage_id: passage for passage_id, passage in visible.items() if _may_be_shown(passage, tenants)}
         ranked = support_by_page(
@@ -128,23 +133,21 @@ class Retriever:
             self._weights.page_support,
             self._weights.page_passages,
         )
-        chosen: dict[str, tuple[Candidate, Passage]] = {}
-        for candidate in ranked:
-            passage = passages[candidate.passage_id]
-            chosen.setdefault(" ".join(passage.text.split()), (candidate, passage))
-            if len(chosen) == k:
-                break
-        return list(chosen.values())
+        return select(((candidate, passages[candidate.passage_id]) for candidate in ranked), k, filters)
 
-    async def _hits(
-        self, chosen: Sequence[tuple[Candidate, Passage]], query: _Query, known: Mapping[str, float]
-    ) -> tuple[Hit, ...]:
-        missing = [passage for _, passage in chosen if passage.id not in known]
+    async def _hits(self, chosen: Sequence[Chosen], query: _Query, known: Mapping[str, float]) -> tuple[Hit, ...]:
+        missing = [each.best for each in chosen if each.best.id not in known]
         similarities = {**known, **await self._similarities(missing, query.question)}
         return tuple(
-            # a passage without a vector was removed this instant: similar to nothing, as far as anybody can tell
-            Hit(passage, candidate.score, candidate.found_by, min(1.0, max(-1.0, similarities.get(passage.id, 0.0))))
-            for candidate, passage in chosen
+            Hit(
+                each.shown,
+                each.candidate.score,
+                each.candidate.found_by,
+                # a passage without a vector was removed this instant: similar to nothing, as far as anybody can tell
+                min(1.0, max(-1.0, similarities.get(each.best.id, 0.0))),
+                each.neighbours,
+            )
+            for each in chosen
         )
 
     async def _similarities(self, passages: Sequence[Passage], question: Vectors) -> dict[str, float]:

@@ -12,7 +12,8 @@ from bot.texts import apology_for
 from pipeline.errors import IndexUnavailable, TenantRefused
 from pipeline.knowledge.canaries import IsolationReport, Leak
 from pipeline.retrieval.guard import GuardedRetriever
-from pipeline.types import Hit
+from pipeline.retrieval.retriever import ANYTHING
+from pipeline.types import Filters, Hit
 
 LEAK = IsolationReport(("acme", "umbrella"), (Leak("acme", "umbrella", "vectors"),), ())
 CLEAN = IsolationReport(("acme", "umbrella"), (), ())
@@ -40,7 +41,9 @@ class ScriptedCanaries:
 
 
 class Nothing:
-    async def retrieve(self, question: str, *, draft: str | None, tenant: str, k: int) -> tuple[Hit, ...]:
+    async def retrieve(
+        self, question: str, *, draft: str | None, tenant: str, k: int, filters: Filters = ANYTHING
+    ) -> tuple[Hit, ...]:
         return ()
 
 

@@ -10,7 +10,7 @@ import pytest
 from pipeline.errors import IndexUnavailable
 from pipeline.retrieval import HashingEmbedder, MemoryKeywords, MemoryVectors, MemoryVisibility, Retriever, Weights
 from pipeline.retrieval.protocols import Match
-from pipeline.types import Passage
+from pipeline.types import Filters, Passage
 from tests.pipeline.retrieval.support import make_passage
 
 REBUFFERING = make_passage(
@@ -183,3 +183,23 @@ async def test_a_failing_index_is_reported_not_hidden(world: World) -> None:
     retriever = Retriever(world.embedder, world.vectors, BrokenKeywords(), world.catalog)
     with pytest.raises(IndexUnavailable, match="disk is full"):
         await retriever.retrieve("rebuffering", draft=None, tenant="acme", k=5)
+
+
+async def test_neighbouring_passages_are_one_hit_whose_text_reads_on(world: World) -> None:
+    parts = [
+        make_passage(text, document="docs:zebra.md", path=("Zebra", "Stripes"), position=i)
+        for i, text in enumerate(["Zebra stripes confuse flies.", "Zebra stripes differ on every animal."])
+    ]
+    await world.add(*parts)
+    [hit] = await world.retriever().retrieve("zebra stripes", draft=None, tenant="acme", k=1, filters=Filters())
+    assert hit.passage.id in {part.id for part in parts}
+    [two, *_] = await world.retriever().retrieve("zebra stripes", draft=None, tenant="acme", k=2)
+    assert two.passage.text == "Zebra stripes confuse flies.\n\nZebra stripes differ on every animal."
+    assert {two.passage.id, *two.neighbours} == {part.id for part in parts}
+
+
+async def test_what_a_filter_leaves_out_is_not_found(world: World) -> None:
+    await world.add(replace(BILLING, id="0" * 32, document_id="docs:fr.md", text="Invoices: factures", language="fr"))
+    hits = await world.retriever().retrieve("invoices", draft=None, tenant="acme", k=10, filters=Filters(language="en"))
+    assert BILLING.id in {hit.passage.id for hit in hits}
+    assert "fr" not in {hit.passage.language for hit in hits}
