@@ -90,7 +90,7 @@ class FoundBy:
     """Why a passage was found: one ranked list that held it."""
 
     query: str
-    """`dense(question)`, `dense(question+draft)` or `keyword(question+draft)`."""
+    """`dense(question)`, `keyword(question)`, `dense(draft)` or `keyword(draft)`."""
     rank: int
     """1-based rank in that list."""
     score: float

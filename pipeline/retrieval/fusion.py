@@ -10,6 +10,25 @@ from pipeline.retrieval.protocols import Match
 from pipeline.retrieval.weights import Weights
 from pipeline.types import FoundBy
 
+DENSE_QUESTION = "dense(question)"
+DENSE_DRAFT = "dense(draft)"
+KEYWORD_QUESTION = "keyword(question)"
+KEYWORD_DRAFT = "keyword(draft)"
+
+_TENTH = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Lists:
+    """What the indexes answered: four lists, best first."""
+
+    dense_question: Sequence[Match]
+    keyword_question: Sequence[Match]
+    dense_draft: Sequence[Match] = ()
+    keyword_draft: Sequence[Match] = ()
+    similarity: float = -1.0
+    """Cosine similarity of question and draft; -1 without a draft."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
@@ -48,20 +67,37 @@ def fuse(rankings: Sequence[Ranking], smoothing: float) -> list[Candidate]:
     return _best_first(candidates)
 
 
-def support_by_page(
-    candidates: Sequence[Candidate], pages: Mapping[str, str], share: float, passages: int
-) -> list[Candidate]:
-    """Add to each score `share` of its page's: the sum of the page's best `passages` scores.
+def support_by_page(candidates: Sequence[Candidate], pages: Mapping[str, str], weights: Weights) -> list[Candidate]:
+    """Add to each score `page_support` of its page's: the sum of the page's best `page_passages` scores.
 
     `pages`: passage id -> document id, of all candidates. `candidates` and result: best first.
     """
     scores: defaultdict[str, list[float]] = defaultdict(list)
     for candidate in candidates:
         scores[pages[candidate.passage_id]].append(candidate.score)
-    support = {page: share * sum(best[:passages]) for page, best in scores.items()}
+    support = {page: weights.page_support * sum(best[: weights.page_passages]) for page, best in scores.items()}
     return _best_first(
         replace(candidate, score=candidate.score + support[pages[candidate.passage_id]]) for candidate in candidates
     )
+
+
+def weigh(lists: Lists, weights: Weights) -> tuple[Ranking, ...]:
+    """The lists with their weights: what the draft takes, the question gives."""
+    share = draft_share(lists, weights)
+    return (
+        Ranking(DENSE_QUESTION, weights.dense * (1 - share), lists.dense_question),
+        Ranking(KEYWORD_QUESTION, weights.keyword * (1 - share), lists.keyword_question),
+        Ranking(DENSE_DRAFT, weights.dense * share, lists.dense_draft),
+        Ranking(KEYWORD_DRAFT, weights.keyword * share, lists.keyword_draft),
+    )
+
+
+def draft_share(lists: Lists, weights: Weights) -> float:
+    """What the draft takes of the weight, 0 to 1: by its similarity to the question, and by how decisive it is."""
+    drop = _drop(lists.keyword_draft)
+    decided = _ramp(drop, weights.vague, weights.decisive)
+    share = weights.least_share + (weights.most_share - weights.least_share) * decided
+    return draft_trust(lists.similarity, weights) * share
 
 
 def draft_trust(similarity: float, weights: Weights) -> float:
@@ -69,9 +105,21 @@ def draft_trust(similarity: float, weights: Weights) -> float:
 
     A draft about something else pulls in passages about something else; measured, it costs more than a good one brings.
     """
-    if weights.trust <= weights.distrust:
-        return 1.0 if similarity > weights.distrust else 0.0
-    return min(1.0, max(0.0, (similarity - weights.distrust) / (weights.trust - weights.distrust)))
+    return _ramp(similarity, weights.distrust, weights.trust)
+
+
+def _drop(matches: Sequence[Match]) -> float:
+    """From the first score to the tenth, as a share of the first; 1 where there is no tenth."""
+    if len(matches) < _TENTH:
+        return 1.0 if matches else 0.0
+    return (matches[0].score - matches[_TENTH - 1].score) / matches[0].score
+
+
+def _ramp(value: float, low: float, high: float) -> float:
+    """0 up to `low`, 1 from `high` on, linear between."""
+    if high <= low:
+        return 1.0 if value > low else 0.0
+    return min(1.0, max(0.0, (value - low) / (high - low)))
 
 
 def merge(lists: Sequence[Sequence[Match]], k: int) -> list[Match]:

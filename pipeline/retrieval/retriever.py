@@ -6,10 +6,9 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import structlog
 
-from pipeline.retrieval.fusion import Candidate, Ranking, draft_trust, fuse, merge, support_by_page
+from pipeline.retrieval.fusion import Candidate, Lists, draft_trust, fuse, merge, support_by_page, weigh
 from pipeline.retrieval.protocols import Embedder, KeywordIndex, VectorIndex, Vectors, Visibility
 from pipeline.retrieval.selection import Chosen, select
 from pipeline.retrieval.weights import Weights
@@ -18,11 +17,6 @@ from pipeline.types import SHARED, Filters, Hit, Passage
 __all__ = ["Retriever", "Weights"]
 
 log = structlog.get_logger(__name__)
-
-DENSE_QUESTION = "dense(question)"
-DENSE_DRAFT = "dense(question+draft)"
-KEYWORD_QUESTION = "keyword(question)"
-KEYWORD_DRAFT = "keyword(question+draft)"
 
 ANYTHING = Filters()
 
@@ -37,22 +31,12 @@ class _Query:
     """A question made ready for the indexes."""
 
     tenants: tuple[str, ...]
-    question: Vectors
-    """Shape (dimensions,)."""
-    mixed: Vectors | None
-    """Unit vector between question and draft; None without a trusted draft."""
-    terms: tuple[tuple[str, float], ...]
-    trust: float
-    """Of the draft, 0 to 1."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """What the indexes answered."""
-
-    rankings: tuple[Ranking, ...]
-    similarities: Mapping[str, float]
-    """Cosine similarity to the question, of what the question's own vector found."""
+    texts: tuple[str, ...]
+    """The question, and the draft where it is trusted."""
+    vectors: Vectors
+    """One row a text."""
+    similarity: float
+    """Cosine similarity of question and draft; -1 without a trusted draft."""
 
 
 class Retriever:
@@ -84,42 +68,39 @@ class Retriever:
         query = await self._prepare(question, draft, tenant)
         depth = max(_DEPTH, 4 * k)
         while True:
-            found = await self._search(query, depth)
-            chosen = await self._choose(fuse(found.rankings, self._weights.smoothing), query.tenants, k, filters)
-            exhausted = all(len(ranking.matches) < depth for ranking in found.rankings)
+            lists = await self._search(query, depth)
+            candidates = fuse(weigh(lists, self._weights), self._weights.smoothing)
+            chosen = await self._choose(candidates, query.tenants, k, filters)
+            exhausted = max(map(len, (lists.dense_question, lists.keyword_question, lists.dense_draft))) < depth
             if len(chosen) == k or exhausted or depth >= _DEEPEST:
-                return await self._hits(chosen, query, found.similarities)
+                known = {match.passage_id: match.score for match in lists.dense_question}
+                return await self._hits(chosen, query.vectors[0], known)
             depth *= 4  # much of what was found is garbage of a sync that has not been collected yet
 
-    async def _prepare(self, question: str, draft: str | None, tenant: str) -> _Query:
-        weights = self._weights
-        tenants = tuple(dict.fromkeys((tenant, SHARED)))
-        drafted = draft is not None and any(character.isalnum() for character in draft)
-        rows = await self._embedder.embed([question, draft] if draft is not None and drafted else [question])
-        trust = draft_trust(float(rows[0] @ rows[-1]), weights) if drafted else 0.0
-        if draft is None or trust == 0:
-            if drafted:
-                log.info("draft_ignored", similarity=round(float(rows[0] @ rows[-1]), 3))
-            return _Query(tenants, rows[0], None, ((question, weights.question_terms),), 0.0)
-        mixed = rows[0] + rows[1]
-        terms = ((question, weights.question_terms), (draft, weights.draft_terms * trust))
-        return _Query(tenants, rows[0], mixed / np.linalg.norm(mixed), terms, trust)
+    async def lists(self, question: str, *, draft: str | None, tenant: str, depth: int) -> Lists:
+        """What the indexes answer, garbage included: for measuring how to weigh it. Errors as of `retrieve`."""
+        return await self._search(await self._prepare(question, draft, tenant), depth)
 
-    async def _search(self, query: _Query, depth: int) -> _Found:
-        weights = self._weights
-        targets = query.question[None, :] if query.mixed is None else np.stack([query.question, query.mixed])
-        dense, keyword = await asyncio.gather(
-            asyncio.gather(*(self._vectors.query(tenant, targets, depth) for tenant in query.tenants)),
-            self._keywords.query(query.tenants, query.terms, depth),
+    async def _prepare(self, question: str, draft: str | None, tenant: str) -> _Query:
+        tenants = tuple(dict.fromkeys((tenant, SHARED)))
+        if draft is None or not any(character.isalnum() for character in draft):
+            return _Query(tenants, (question,), await self._embedder.embed([question]), -1.0)
+        rows = await self._embedder.embed([question, draft])
+        similarity = float(rows[0] @ rows[1])
+        if draft_trust(similarity, self._weights) == 0:
+            log.info("draft_ignored", similarity=round(similarity, 3))
+            return _Query(tenants, (question,), rows[:1], -1.0)
+        return _Query(tenants, (question, draft), rows, similarity)
+
+    async def _search(self, query: _Query, depth: int) -> Lists:
+        by_tenant, keyword = await asyncio.gather(
+            asyncio.gather(*(self._vectors.query(tenant, query.vectors, depth) for tenant in query.tenants)),
+            asyncio.gather(*(self._keywords.query(query.tenants, [(text, 1.0)], depth) for text in query.texts)),
         )
-        by_question = merge([lists[0] for lists in dense], depth)
-        rankings = [Ranking(DENSE_QUESTION, weights.dense_question * (1 - query.trust), by_question)]
-        if query.mixed is not None:
-            by_both = merge([lists[1] for lists in dense], depth)
-            rankings.append(Ranking(DENSE_DRAFT, weights.dense_draft * query.trust, by_both))
-        name = KEYWORD_QUESTION if query.mixed is None else KEYWORD_DRAFT
-        rankings.append(Ranking(name, weights.keyword, keyword))
-        return _Found(tuple(rankings), {match.passage_id: match.score for match in by_question})
+        dense = [merge([lists[row] for lists in by_tenant], depth) for row in range(len(query.texts))]
+        if len(query.texts) == 1:
+            return Lists(dense[0], keyword[0])
+        return Lists(dense[0], keyword[0], dense[1], keyword[1], query.similarity)
 
     async def _choose(
         self, candidates: Sequence[Candidate], tenants: tuple[str, ...], k: int, filters: Filters
@@ -127,17 +108,15 @@ class Retriever:
         """The best `k` of what is visible."""
         visible = await self._visibility.visible(tenants, [candidate.passage_id for candidate in candidates])
         passages = {passage_id: passage for passage_id, passage in visible.items() if _may_be_shown(passage, tenants)}
+        pages = {passage_id: f"{passage.tenant}/{passage.document_id}" for passage_id, passage in passages.items()}
         ranked = support_by_page(
-            [candidate for candidate in candidates if candidate.passage_id in passages],
-            {passage_id: f"{passage.tenant}/{passage.document_id}" for passage_id, passage in passages.items()},
-            self._weights.page_support,
-            self._weights.page_passages,
+            [candidate for candidate in candidates if candidate.passage_id in passages], pages, self._weights
         )
         return select(((candidate, passages[candidate.passage_id]) for candidate in ranked), k, filters)
 
-    async def _hits(self, chosen: Sequence[Chosen], query: _Query, known: Mapping[str, float]) -> tuple[Hit, ...]:
+    async def _hits(self, chosen: Sequence[Chosen], question: Vectors, known: Mapping[str, float]) -> tuple[Hit, ...]:
         missing = [each.best for each in chosen if each.best.id not in known]
-        similarities = {**known, **await self._similarities(missing, query.question)}
+        similarities = {**known, **await self._similarities(missing, question)}
         return tuple(
             Hit(
                 each.shown,

@@ -153,7 +153,7 @@ def library() -> WebLibrary:
 
 def hits() -> tuple[Hit, ...]:
     live, alerts, startup = (passages_of(doc) for doc in DOCUMENTS)
-    question, both, words = "dense(question)", "dense(question+draft)", "keyword(question+draft)"
+    question, both, words = "dense(question)", "dense(draft)", "keyword(draft)"
     return (
         Hit(live[2], 0.0489, (FoundBy(question, 3, 0.512, 1), FoundBy(both, 1, 0.684, 1), FoundBy(words, 1, 21.7, 1)), 0.512),
         Hit(alerts[1], 0.0461, (FoundBy(question, 1, 0.561, 1), FoundBy(both, 4, 0.497, 1), FoundBy(words, 6, 9.2, 1)), 0.561),

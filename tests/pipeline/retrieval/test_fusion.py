@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from pipeline.retrieval.fusion import Candidate, Ranking, draft_trust, fuse, merge, support_by_page
+from pipeline.retrieval.fusion import (
+    Candidate,
+    Lists,
+    Ranking,
+    draft_share,
+    draft_trust,
+    fuse,
+    merge,
+    support_by_page,
+    weigh,
+)
 from pipeline.retrieval.protocols import Match
 from pipeline.retrieval.weights import Weights
 
@@ -46,14 +58,15 @@ def test_equal_scores_keep_the_order_of_the_lists() -> None:
 def test_passages_of_a_page_with_several_hits_move_up() -> None:
     candidates = [Candidate("alone", 1.0, ()), Candidate("first", 0.9, ()), Candidate("second", 0.7, ())]
     pages = {"alone": "x", "first": "y", "second": "y"}
-    supported = support_by_page(candidates, pages, share=0.3, passages=3)
+    supported = support_by_page(candidates, pages, Weights(page_support=0.3, page_passages=3))
     assert [candidate.passage_id for candidate in supported] == ["first", "alone", "second"]
     assert supported[0].score == pytest.approx(0.9 + 0.3 * 1.6)
 
 
 def test_a_long_page_is_supported_by_its_best_passages_only() -> None:
     candidates = [Candidate(str(i), 1.0, ()) for i in range(10)]
-    supported = support_by_page(candidates, dict.fromkeys(map(str, range(10)), "page"), share=0.5, passages=2)
+    pages = dict.fromkeys(map(str, range(10)), "page")
+    supported = support_by_page(candidates, pages, Weights(page_support=0.5, page_passages=2))
     assert {candidate.score for candidate in supported} == {2.0}
 
 
@@ -70,3 +83,37 @@ def test_a_gate_without_a_ramp_opens_at_once() -> None:
 def test_lists_of_several_tenants_merge_by_similarity() -> None:
     merged = merge([[Match("a", 0.9), Match("b", 0.1)], [Match("c", 0.5)]], 2)
     assert [match.passage_id for match in merged] == ["a", "c"]
+
+
+def scores(*values: float) -> list[Match]:
+    return [Match(f"p{place}", value) for place, value in enumerate(values)]
+
+
+DECISIVE, VAGUE = scores(10, *[4.0] * 9), scores(*[10.0] * 10)
+SETTINGS = Weights(least_share=0.4, most_share=0.8, vague=0.2, decisive=0.5, distrust=0.4, trust=0.6)
+
+
+@pytest.mark.parametrize(
+    ("keyword", "similarity", "share"),
+    [
+        (DECISIVE, 0.9, 0.8), (VAGUE, 0.9, 0.4), (scores(10, *[6.5] * 9), 0.9, 0.6), (DECISIVE, 0.5, 0.4),
+        (DECISIVE, 0.4, 0), (scores(3, 3), 0.9, 0.8), ([], 0.9, 0.4),
+    ],
+)  # fmt: skip
+def test_a_draft_takes_more_the_likelier_and_the_more_decisive_it_is(
+    keyword: list[Match], similarity: float, share: float
+) -> None:
+    lists = Lists(scores(1), scores(1), scores(1), keyword, similarity)
+    assert draft_share(lists, SETTINGS) == pytest.approx(share)
+
+
+def test_what_the_draft_takes_the_question_gives() -> None:
+    lists = Lists(scores(1), scores(1), scores(1), DECISIVE, 0.9)
+    weights = {ranking.query: ranking.weight for ranking in weigh(lists, replace(SETTINGS, dense=2.0))}
+    assert weights == pytest.approx(
+        {"dense(question)": 0.4, "keyword(question)": 0.2, "dense(draft)": 1.6, "keyword(draft)": 0.8}
+    )
+
+
+def test_without_a_draft_the_question_has_all_weight() -> None:
+    assert [ranking.weight for ranking in weigh(Lists(scores(1), scores(1)), SETTINGS)] == [1, 1, 0, 0]
