@@ -25,8 +25,8 @@ QUESTION_GRID = [
 ]
 """What is tried for the question alone."""
 DRAFT_GRID = [
-    {"least_share": least, "most_share": most, "distrust": gate, "trust": gate + 0.2}
-    for least, most, gate in product((0.3, 0.4, 0.5), (0.8, 1.0), (0.35, 0.4))
+    {"least_share": least, "most_share": most, "decisive": decisive}
+    for least, most, decisive in product((0.3, 0.4, 0.5), (0.8, 1.0), (0.4, 0.5))
 ]
 """What is tried on top for drafts."""
 

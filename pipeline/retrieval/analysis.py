@@ -10,7 +10,7 @@ import tantivy
 
 from pipeline.types import Passage
 
-FIELDS = {"text": 1.0, "headings": 0.5, "title": 0.5}
+FIELDS = {"text": 1.0, "headings": 0.3, "title": 0.3}
 """The fields of a passage and how much a term counts in each. A word in a heading says what the passage is about;
 each field has its own lengths and rarities (chosen with `benchmarks/retrieval.py`)."""
 
