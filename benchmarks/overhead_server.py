@@ -27,9 +27,10 @@ from bot.messages import Platform
 from bot.metrics import Metrics
 from bot.settings import BotSettings
 from bot.slack import SlackAdapter, slack_parts
-from bot.store import SqlStore, database_url, migrate, open_engine, workflow_database_url
+from bot.store import SqlStore, SqlTenants, database_url, migrate, open_engine, workflow_database_url
 from bot.work import AnswerWork
 from pipeline.answering import AnsweringPipeline
+from pipeline.knowledge.catalog import Catalog
 from pipeline.llm.scripted import ScriptedChatModel
 from pipeline.retrieval import HashingEmbedder, MemoryKeywords, MemoryVectors, MemoryVisibility, Retriever
 from pipeline.types import SHARED, Mode, Passage
@@ -90,7 +91,11 @@ async def promptai(app: web.Application, folder: Path, slack: str, url: str | No
     settings = BotSettings(
         _env_file=None, SLACK_BOT_TOKEN=BOT_TOKEN, SLACK_SIGNING_SECRET=SIGNING_SECRET, SLACK_API_URL=slack
     )
-    adapter = SlackAdapter(Conversation(store, workflows), settings, slack_parts(engine, settings))
+    adapter = SlackAdapter(
+        Conversation(store, workflows),
+        settings,
+        slack_parts(engine, SqlTenants(engine, default=settings.tenant), Catalog(engine), settings),
+    )
     deliveries[Platform.SLACK] = adapter.delivery
     await adapter.start()
     await workflows.launch()

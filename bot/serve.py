@@ -130,7 +130,9 @@ async def serve(core: Core, *, ready: Callable[[str | None, str], None], stop: a
 def _chat_adapters(core: Core, conversation: Conversation) -> list[Adapter]:
     adapters: list[Adapter] = []
     if core.bot.slack_enabled:
-        adapters.append(SlackAdapter(conversation, core.bot, slack_parts(core.engine, core.bot)))
+        adapters.append(
+            SlackAdapter(conversation, core.bot, slack_parts(core.engine, core.tenants, core.catalog, core.bot))
+        )
     if core.bot.teams_enabled:
         adapters.append(TeamsAdapter(conversation, core.bot, core.tenants, core.store, core.store.popular))
     return adapters

@@ -51,6 +51,16 @@ class BotSettings(BaseSettings):
     slack_api_url: str = Field(
         "https://slack.com/api/", alias="SLACK_API_URL", description="Slack's Web API; another one for tests."
     )
+    slack_admins: str = Field(
+        "",
+        alias="SLACK_ADMINS",
+        description="User ids (`U…`), separated by commas, who see the settings in the app's home tab.",
+    )
+    slack_rate: Annotated[float, Field(gt=0)] = Field(
+        1.0,
+        alias="SLACK_RATE",
+        description="Share of Slack's published rate limits to use: less where another program uses the same app.",
+    )
     microsoft_app_id: str | None = Field(
         None, alias="MICROSOFT_APP_ID", description="The Azure Bot's app id; turns Teams on, with the next two."
     )
@@ -115,6 +125,11 @@ class BotSettings(BaseSettings):
     def suggestions(self) -> tuple[str, ...]:
         """`example_questions` one by one."""
         return tuple(q.strip() for q in self.example_questions.split("|") if q.strip())
+
+    @property
+    def slack_admin_ids(self) -> frozenset[str]:
+        """`slack_admins` one by one."""
+        return frozenset(user.strip() for user in self.slack_admins.split(",") if user.strip())
 
     @property
     def slack_enabled(self) -> bool:

@@ -30,15 +30,20 @@ from bot.slack.parts import SlackParts, slack_parts
 from bot.slack.rendering import ACTION_ID
 from bot.slack.requests import EventEndpoint
 from bot.slack.socket import SocketConnection
-from bot.slack.workspaces import InstalledWorkspaces, Notices, SingleWorkspace, Workspaces
+from bot.slack.workspaces import InstalledWorkspaces, SingleWorkspace, Workspaces
 
 __all__ = ["EVENTS", "SCOPES", "SlackAdapter", "SlackDelivery", "SlackParts", "build_app", "slack_parts"]
 
-EVENTS = ("app_mention", "message", "reaction_added", "reaction_removed", "app_uninstalled", "tokens_revoked")
+EVENTS = (
+    "app_mention",
+    "message",
+    "reaction_added",
+    "reaction_removed",
+    "app_home_opened",
+    "app_uninstalled",
+    "tokens_revoked",
+)
 """The events that are listened to. The manifest subscribes to them, to `message` as `message.im`."""
-
-UNINSTALLED = ("app_uninstalled", "tokens_revoked")
-"""Of these, those that say that the bot has been taken out of a workspace."""
 
 SCOPES = {
     "app_mentions:read": "to hear questions in channels (app_mention)",
@@ -52,7 +57,7 @@ SCOPES = {
 """The bot token's scopes and what each is needed for; the manifest asks for these and no others."""
 
 
-def build_app(conversation: Conversation, settings: BotSettings, workspaces: Workspaces, notices: Notices) -> AsyncApp:
+def build_app(conversation: Conversation, settings: BotSettings, workspaces: Workspaces, parts: SlackParts) -> AsyncApp:
     """The routes. Events are acknowledged after their listener, so what fails is delivered again."""
     logger = logging.getLogger("slack_bolt.promptai")
     # Below WARNING the library logs whole requests, unverified ones too; `listeners` and `requests` say what matters.
@@ -74,9 +79,14 @@ def build_app(conversation: Conversation, settings: BotSettings, workspaces: Wor
         # `incoming.py` ignores the bot's own events, and says so in the log.
         ignoring_self_events_enabled=False,
     )
-    listeners = Listeners(conversation, workspaces, notices)
+    listeners = Listeners(conversation, workspaces, parts.notices, parts.home)
+    others = {
+        "app_home_opened": listeners.home,
+        "app_uninstalled": listeners.uninstalled,
+        "tokens_revoked": listeners.uninstalled,
+    }
     for event in EVENTS:
-        app.event(event)(listeners.uninstalled if event in UNINSTALLED else listeners.event)
+        app.event(event)(others.get(event, listeners.event))
     app.action(ACTION_ID)(listeners.click)
     app.event(re.compile(".*"))(listeners.nothing_to_do)
     app.action(re.compile(".*"))(listeners.nothing_to_do)
@@ -132,7 +142,7 @@ class SlackAdapter:
             self._installer = Installer(oauth_app(settings), parts.states, parts.installations, api_with)
         else:
             raise SettingsError("Slack is switched off: set SLACK_BOT_TOKEN, or SLACK_CLIENT_ID.")
-        self._app = build_app(conversation, settings, self._workspaces, parts.notices)
+        self._app = build_app(conversation, settings, self._workspaces, parts)
         self._secret = settings.slack_signing_secret
         self._socket: SocketConnection | None = None
         if app_token := settings.slack_app_token:

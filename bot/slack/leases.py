@@ -37,6 +37,14 @@ def terms_for(limit: Limit) -> Terms:
     return Terms(burst, (limit.per_minute - burst) / (WINDOW + LEASE_SECONDS))
 
 
+def scaled(limits: Mapping[str, Limit], share: float) -> Mapping[str, Limit]:
+    """Limits of which only a share is used; each keeps at least one call a minute."""
+    return {
+        method: Limit(max(1, int(limit.per_minute * share)), int(limit.reserve * share))
+        for method, limit in limits.items()
+    }
+
+
 @dataclass
 class _Held:
     """What this replica may still use, and until when there is no point in asking for more."""

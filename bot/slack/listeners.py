@@ -15,6 +15,7 @@ from bot.conversation import Conversation
 from bot.errors import DeliveryError
 from bot.messages import Question, Rating
 from bot.slack.api import SlackRefused
+from bot.slack.home_tab import HomeTab
 from bot.slack.incoming import Ignored, read_button, read_event
 from bot.slack.workspaces import Notices, Place, Workspaces
 
@@ -27,10 +28,11 @@ DECLINE_PAUSE = timedelta(hours=1)
 class Listeners:
     """The listeners that the routing table names. An error out of one means: do not acknowledge, deliver again."""
 
-    def __init__(self, conversation: Conversation, workspaces: Workspaces, notices: Notices) -> None:
+    def __init__(self, conversation: Conversation, workspaces: Workspaces, notices: Notices, home: HomeTab) -> None:
         self._conversation = conversation
         self._workspaces = workspaces
         self._notices = notices
+        self._home = home
 
     async def event(self, request: AsyncBoltRequest) -> None:
         """A message, a mention or a reaction."""
@@ -45,6 +47,13 @@ class Listeners:
         if place := await self._place(request.body):
             await self._hand_over(read_button(request.body, tenant=place.tenant or ""), place, request.body)
         await ack()
+
+    async def home(self, request: AsyncBoltRequest) -> None:
+        """Somebody opened one of the app's tabs."""
+        event = request.body.get("event") or {}
+        place = await self._place(request.body)
+        if place is not None and event.get("tab") == "home" and isinstance(event.get("user"), str):
+            await self._home.show(event["user"], place, self._workspaces)
 
     async def uninstalled(self, request: AsyncBoltRequest) -> None:
         """Somebody has taken the bot out of a workspace."""

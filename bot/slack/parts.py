@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from bot.settings import BotSettings
-from bot.slack.budget import Budget
-from bot.slack.leases import LeasedBudget
-from bot.slack.origin import Origin
+from bot.slack.budget import LIMITS, Budget
+from bot.slack.home_tab import HomeTab, Sources
+from bot.slack.leases import LeasedBudget, scaled
+from bot.slack.tenants import Links, SlackTenants
 from bot.slack.workspaces import Installations, Notices, States, TenantOf
-from bot.store import Cipher, Engine, SqlBudgets, SqlInstallations, SqlNotices, SqlOAuthStates
+from bot.store import Cipher, Engine, SqlBudgets, SqlInstallations, SqlNotices, SqlOAuthStates, SqlRecent
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,21 +25,33 @@ class SlackParts:
     """What has been said lately."""
     budget: Budget
     """How many calls Slack takes."""
+    home: HomeTab
+    """What the app's home tab shows."""
     installations: Installations | None = None
     """Where the app is installed; None with one bot token from the settings."""
     states: States | None = None
     """Installations that are under way."""
 
 
-def slack_parts(engine: Engine, settings: BotSettings) -> SlackParts:
+def slack_parts(engine: Engine, tenants: Links, sources: Sources, settings: BotSettings) -> SlackParts:
     """On the database. Raises `SettingsError` for keys that are none."""
-
-    async def tenant_of(_origin: Origin) -> str:
-        return settings.tenant
 
     installing: dict[str, Any] = {}
     if settings.slack_client_id and settings.encryption_keys:
         cipher = Cipher(settings.encryption_keys.get_secret_value())
         installing = {"installations": SqlInstallations(engine, cipher), "states": SqlOAuthStates(engine)}
-    budget = LeasedBudget(SqlBudgets(engine))
-    return SlackParts(tenant_of=tenant_of, notices=SqlNotices(engine), budget=budget, **installing)
+    budget = LeasedBudget(SqlBudgets(engine), scaled(LIMITS, settings.slack_rate))
+    # One workspace needs no link: a first user has nothing to declare.
+    tenant_of = SlackTenants(tenants, own=settings.tenant if settings.slack_bot_token else None)
+    home = HomeTab(sources, SqlRecent(engine), settings.slack_admin_ids, partial(shown_settings, settings))
+    return SlackParts(tenant_of=tenant_of, notices=SqlNotices(engine), budget=budget, home=home, **installing)
+
+
+def shown_settings(settings: BotSettings, tenant: str) -> list[tuple[str, str]]:
+    """What an admin sees in the home tab: nothing secret."""
+    return [
+        ("Documents of", tenant),
+        ("Time limit of an answer", f"{settings.answer_timeout:g} s"),
+        ("Share of Slack's rate limits", f"{settings.slack_rate:g}"),
+        ("Installed by", "anybody's workspace (OAuth)" if settings.slack_client_id else "bot token"),
+    ]

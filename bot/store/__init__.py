@@ -15,6 +15,7 @@ from bot.store.encryption import Cipher, new_key
 from bot.store.escalations import Claim
 from bot.store.installations import SlackInstallation, SqlInstallations, SqlOAuthStates
 from bot.store.notices import SqlNotices
+from bot.store.recent import RecentQuestion, SqlRecent
 from bot.store.rows import StoredQuestion, answer_id
 from bot.store.sql import SqlStore
 from bot.store.tenants import SqlTenants
@@ -23,11 +24,13 @@ __all__ = [
     "Cipher",
     "Claim",
     "Engine",
+    "RecentQuestion",
     "SlackInstallation",
     "SqlBudgets",
     "SqlInstallations",
     "SqlNotices",
     "SqlOAuthStates",
+    "SqlRecent",
     "SqlStore",
     "SqlTenants",
     "StoredQuestion",

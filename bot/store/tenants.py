@@ -79,6 +79,13 @@ class SqlTenants(SqlPart):
                 found = (await connection.execute(select(*columns).order_by(*columns))).all()
         return [TenantLink(Platform(r.platform), r.workspace, r.conversation or None, r.tenant) for r in found]
 
+    async def linked(self, platform: Platform, workspace: str, conversation: str) -> str | None:
+        """The tenant that just this conversation is linked to: its workspace's link does not count."""
+        place = _at(platform, workspace, conversation)
+        with store_errors():
+            async with self._engine.connect() as connection:
+                return (await connection.scalars(select(TenantLinkRow.tenant).where(*place))).first()
+
     async def tenant_of(self, platform: Platform, workspace: str, conversation: str | None = None) -> str | None:
         narrowest_first = case((TenantLinkRow.conversation == "", 1), else_=0)
         query = (

@@ -82,6 +82,8 @@ class FakeSlack:
 
     tokens: set[str] = field(default_factory=lambda: {BOT_TOKEN})
     app_tokens: set[str] = field(default_factory=lambda: {APP_TOKEN})
+    homes: dict[str, Json] = field(default_factory=dict)
+    """User -> the home tab that they see."""
     grants: dict[str, Json] = field(default_factory=dict)
     """OAuth code -> what `oauth.v2.access` answers, once; its `access_token` is good from then on."""
     app: tuple[str, str] = ("client-id", "client-secret")
@@ -238,6 +240,11 @@ class FakeSlack:
                 return self._post(arguments)
             case "chat.update":
                 return self._update(arguments)
+            case "views.publish":
+                if not 0 < len(arguments["view"]["blocks"]) <= 100:
+                    return _error("invalid_arguments")
+                self.homes[arguments["user_id"]] = arguments["view"]
+                return {"ok": True}
             case "conversations.replies":
                 return self._replies(arguments)
         return _error("unknown_method")

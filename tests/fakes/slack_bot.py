@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -21,7 +22,10 @@ from bot.slack import SlackAdapter, SlackParts
 from bot.slack.api import SlackApi
 from bot.slack.budget import LocalBudget
 from bot.slack.delivery import ApiFor
+from bot.slack.home_tab import HomeTab
 from bot.slack.origin import Origin
+from bot.store import RecentQuestion
+from pipeline.knowledge.catalog import SourceStatus
 from tests.fakes.slack_api import APP_TOKEN, BOT_TOKEN, SIGNING_SECRET, FakeSlack, event, sign
 from tests.fakes.teams_store import MemoryStore, RecordingStarter, memory_conversation
 
@@ -113,7 +117,19 @@ def memory_parts(tenants: Mapping[str, str | None] | None = None, **changes: Any
             return "acme"
         return tenants.get(origin.channel) or tenants.get(origin.team)
 
-    values = {"tenant_of": tenant_of, "notices": MemoryNotices(), "budget": LocalBudget()}
+    async def sources(_tenant: str) -> list[SourceStatus]:
+        return []
+
+    async def recent(*_: object) -> list[RecentQuestion]:
+        return []
+
+    home = HomeTab(
+        SimpleNamespace(sources=sources),
+        SimpleNamespace(recent=recent),
+        frozenset({"U0ADMIN"}),
+        lambda t: [("Documents of", t)],
+    )
+    values = {"tenant_of": tenant_of, "notices": MemoryNotices(), "budget": LocalBudget(), "home": home}
     return SlackParts(**{**values, **changes})
 
 

@@ -14,7 +14,7 @@ from bot.slack.api import SlackApi, make_client
 from bot.slack.identity import Introduction
 from bot.slack.workspaces import SingleWorkspace
 from tests.fakes.slack_api import FakeSlack
-from tests.fakes.slack_bot import MemoryNotices, memory_parts, slack_settings
+from tests.fakes.slack_bot import memory_parts, slack_settings
 from tests.fakes.teams_store import memory_conversation
 
 ROOT = Path(__file__).parents[3]
@@ -25,6 +25,7 @@ NEEDED = {
     "message.im": "im:history",
     "reaction_added": "reactions:read",
     "reaction_removed": "reactions:read",
+    "app_home_opened": None,
     "app_uninstalled": None,
     "tokens_revoked": None,
 }
@@ -40,6 +41,7 @@ METHODS = {
     "chat.startStream": {"chat:write"},
     "chat.appendStream": {"chat:write"},
     "chat.stopStream": {"chat:write"},
+    "views.publish": set(),
     "conversations.replies": {"channels:history", "groups:history", "im:history", "mpim:history"},
 }
 """Web API method -> the bot's scopes for it."""
@@ -58,7 +60,7 @@ async def test_the_events_are_those_that_the_code_listens_to(manifest: dict[str,
     async with FakeSlack() as slack:
         api = SlackApi(make_client(slack.url, None))
         workspaces = SingleWorkspace(Introduction(api), api, memory_parts().tenant_of)
-        app = build_app(memory_conversation()[0], slack_settings(slack), workspaces, MemoryNotices())
+        app = build_app(memory_conversation()[0], slack_settings(slack), workspaces, memory_parts())
     # One listener an event, one for the thumbs, two that acknowledge the rest.
     assert len(app._async_listeners) == len(EVENTS) + 3
 
@@ -67,7 +69,7 @@ def test_the_scopes_are_those_that_events_and_methods_need(manifest: dict[str, A
     scopes = manifest["oauth_config"]["scopes"]["bot"]
     events = manifest["settings"]["event_subscriptions"]["bot_events"]
     code = "".join(path.read_text() for path in (ROOT / "bot" / "slack").glob("*.py"))
-    called = set(re.findall(r'"((?:auth|apps|chat|conversations|oauth)\.[a-zA-Z0-9.]+)"', code))
+    called = set(re.findall(r'"((?:auth|apps|chat|conversations|oauth|views)\.[a-zA-Z0-9.]+)"', code))
     assert called == METHODS.keys()
     assert set(scopes) == {NEEDED[event] for event in events if NEEDED[event]}.union(*METHODS.values())
     assert sorted(scopes) == sorted(SCOPES)

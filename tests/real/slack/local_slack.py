@@ -63,8 +63,18 @@ def free_port() -> int:
         return port
 
 
-def configuration(mode: str, request_url: str) -> Json:
-    """One workspace with two people, one channel and the bot; `mode` is `events` or `socket`."""
+SMALL: Json = {
+    "users": [
+        {"id": ALICE, "name": "alice", "real_name": "Alice Anderson", "email": "alice@example.com"},
+        {"id": BOB, "name": "bob", "real_name": "Bob Brown", "email": "bob@example.com"},
+    ],
+    "channels": [{"id": CHANNEL, "name": "general", "members": [ALICE, BOB, BOT]}],
+}
+"""Two people and one channel."""
+
+
+def configuration(mode: str, request_url: str, inhabitants: Json = SMALL) -> Json:
+    """One workspace with the bot and `inhabitants` (users and channels); `mode` is `events` or `socket`."""
     return {
         "workspace": {"name": "Test Workspace", "domain": "test-workspace", "teamId": TEAM},
         "app": {
@@ -77,11 +87,7 @@ def configuration(mode: str, request_url: str) -> Json:
             "mode": mode,
             "requestUrl": request_url,
         },
-        "users": [
-            {"id": ALICE, "name": "alice", "real_name": "Alice Anderson", "email": "alice@example.com"},
-            {"id": BOB, "name": "bob", "real_name": "Bob Brown", "email": "bob@example.com"},
-        ],
-        "channels": [{"id": CHANNEL, "name": "general", "members": [ALICE, BOB, BOT]}],
+        **inhabitants,
     }
 
 
@@ -108,6 +114,20 @@ class LocalSlack:
         fields = {key: message[key] for key in ("channel", "ts", "user")}
         await self._post("edit-message", {**fields, "text": text})
 
+    async def delete(self, message: Json) -> None:
+        """The author deletes a message."""
+        await self._post("delete-message", {key: message[key] for key in ("channel", "ts", "user")})
+
+    async def open_home(self, user: str = ALICE) -> None:
+        """A person opens the app's home."""
+        await self._post("open-home", {"user": user})
+
+    async def state(self) -> Json:
+        """Everything that the workspace holds."""
+        async with self._session.get(f"{self.url}/_control/state") as response:
+            found: Json = await response.json()
+            return found
+
     async def react(self, message: Json, name: str, *, user: str = ALICE, present: bool = True) -> None:
         """A person gives a reaction, or takes it back."""
         body = {"channel": message["channel"], "ts": message["ts"], "user": user, "name": name, "present": present}
@@ -118,6 +138,13 @@ class LocalSlack:
         await self._post(
             "interact", {"channel": message["channel"], "messageTs": message["ts"], "user": user, "action": action}
         )
+
+    async def thumb(self, reply: Json, vote: str, *, user: str = ALICE) -> None:
+        """A person clicks one of the two thumbs under an answer; `vote` is `up` or `down`."""
+        (thumbs,) = next(block for block in reply["blocks"] if block["type"] == "context_actions")["elements"]
+        button = thumbs["positive_button" if vote == "up" else "negative_button"]
+        action = {"type": thumbs["type"], "action_id": thumbs["action_id"], "value": button["value"]}
+        await self.click(reply, action, user=user)
 
     async def messages(self, channel: str = CHANNEL) -> list[Json]:
         """Everything in a channel, as it stands."""
@@ -152,12 +179,14 @@ class LocalSlack:
 
 
 @asynccontextmanager
-async def running_local_slack(mode: str, request_url: str, workdir: Path, port: int) -> AsyncIterator[LocalSlack]:
+async def running_local_slack(
+    mode: str, request_url: str, workdir: Path, port: int, inhabitants: Json = SMALL
+) -> AsyncIterator[LocalSlack]:
     """Start a workspace whose events go to `request_url` or, with mode `socket`, to who connects."""
     await asyncio.to_thread(install)
     (workdir / "files").mkdir(parents=True, exist_ok=True)
     config = workdir / "local-slack.yaml"
-    config.write_text(yaml.safe_dump(configuration(mode, request_url)))
+    config.write_text(yaml.safe_dump(configuration(mode, request_url, inhabitants)))
     with (workdir / "local-slack.log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
             str(BINARY), "--config", str(config), "--port", str(port), "--base-host", "127.0.0.1",

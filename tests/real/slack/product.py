@@ -17,10 +17,12 @@ from aiohttp import web
 
 from pipeline import prompts
 from tests.fakes.model_server import ModelServerFake, Stream
+from tests.real.slack.api_proxy import ApiProxy
 from tests.real.slack.local_slack import (
     APP_TOKEN,
     BOT_TOKEN,
     SIGNING_SECRET,
+    SMALL,
     LocalSlack,
     free_port,
     running_local_slack,
@@ -103,6 +105,7 @@ class Product:
     """A workspace, the bot in it, and what stands behind the bot."""
 
     slack: LocalSlack
+    api: ApiProxy
     model: Model
     recorder: Recorder
     environment: dict[str, str]
@@ -162,16 +165,25 @@ class Product:
 
 
 @asynccontextmanager
-async def running_product(mode: str, workdir: Path) -> AsyncIterator[Product]:
-    """The bot in a workspace, by HTTP events or by Socket Mode. Raises `LocalSlackMissing`."""
+async def running_product(
+    mode: str, workdir: Path, *, inhabitants: Mapping[str, Any] = SMALL, **settings: str
+) -> AsyncIterator[Product]:
+    """The bot in a workspace, by HTTP events or by Socket Mode; `settings` are more variables for it.
+
+    Raises `LocalSlackMissing`.
+    """
     (workdir / "docs").mkdir()
     (workdir / "docs" / "alerts.md").write_text(DOCUMENT)
     port, recorder_port, slack_port = free_port(), free_port(), free_port()
     recorder = Recorder(f"http://127.0.0.1:{port}/slack/events")
     async with AsyncExitStack() as stack:
         slack = await stack.enter_async_context(
-            running_local_slack(mode, f"http://127.0.0.1:{recorder_port}/slack/events", workdir, slack_port)
+            running_local_slack(
+                mode, f"http://127.0.0.1:{recorder_port}/slack/events", workdir, slack_port, dict(inhabitants)
+            )
         )
+        api = ApiProxy(slack.api_url, free_port())
+        await stack.enter_async_context(api.listening())
         await stack.enter_async_context(recorder.listening(recorder_port))
         model = Model()
         server = await stack.enter_async_context(ModelServerFake(model))
@@ -183,11 +195,12 @@ async def running_product(mode: str, workdir: Path) -> AsyncIterator[Product]:
             "MODEL_URL": server.url,
             # Whatever is asked here finds its passage: it is not about retrieval.
             "PROMPTAI_MIN_SIMILARITY": "-1",
-            "SLACK_API_URL": slack.api_url,
+            "SLACK_API_URL": api.url,
             "SLACK_BOT_TOKEN": BOT_TOKEN,
             **secret,
+            **settings,
         }
-        product = Product(slack, model, recorder, environment, port, workdir / "serve.log")
+        product = Product(slack, api, model, recorder, environment, port, workdir / "serve.log")
         await product.command("sync", str(workdir / "docs"))
         await product.start()
         stack.push_async_callback(product.stop)

@@ -109,10 +109,8 @@ async def test_reactions_given_changed_and_taken_back_become_one_current_vote_a_
 
 async def test_the_thumbs_under_an_answer_rate_it(product: Product) -> None:
     _, reply = await asked_and_answered(product, f"<@{BOT}> is this rated-by-button?")
-    (thumbs,) = next(block for block in reply["blocks"] if block["type"] == "context_actions")["elements"]
-    for button, vote in (("positive_button", "up"), ("negative_button", "down")):
-        action = {"type": thumbs["type"], "action_id": thumbs["action_id"], "value": thumbs[button]["value"]}
-        await product.slack.click(reply, action)
+    for vote in ("up", "down"):
+        await product.slack.thumb(reply, vote)
         await rated(product, "rated-by-button", {ALICE: (vote, "button")})
 
 

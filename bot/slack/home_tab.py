@@ -1,0 +1,65 @@
+"""Publishes the app's home tab when somebody opens it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+import structlog
+
+from bot import texts
+from bot.errors import DeliveryError
+from bot.messages import Person, Platform
+from bot.slack.api import SlackRefused
+from bot.slack.home import MAX_QUESTIONS, Home, home_view, nobodys_view
+from bot.slack.workspaces import Place, Workspaces
+from bot.store import RecentQuestion
+from pipeline.knowledge.catalog import SourceStatus
+from pipeline.types import SHARED
+
+log = structlog.get_logger(__name__)
+
+
+class Sources(Protocol):
+    """What a tenant's documents come from; `pipeline.knowledge.catalog.Catalog` is the real one."""
+
+    async def sources(self, tenant: str) -> Sequence[SourceStatus]: ...
+
+
+class Recent(Protocol):
+    """What people asked; `bot.store.SqlRecent` is the real one."""
+
+    async def recent(self, platform: Platform, tenant: str, person: Person, limit: int) -> Sequence[RecentQuestion]: ...
+
+
+class HomeTab:
+    """Raises `StoreUnavailable` or `CatalogUnavailable`; a home tab that Slack refuses is logged and left."""
+
+    def __init__(
+        self,
+        sources: Sources,
+        recent: Recent,
+        admins: frozenset[str],
+        settings: Callable[[str], Sequence[tuple[str, str]]],
+    ) -> None:
+        """`admins` are user ids; `settings` says what is set for a tenant."""
+        self._sources = sources
+        self._recent = recent
+        self._admins = admins
+        self._settings = settings
+
+    async def show(self, user: str, place: Place, workspaces: Workspaces) -> None:
+        """Publish what this person may see now."""
+        address = {"team": place.me.team_id, "enterprise": place.me.enterprise_id}
+        view = nobodys_view(texts.NOBODYS) if place.tenant is None else await self._view(user, place, place.tenant)
+        try:
+            api = await workspaces.api(address)
+            await api.call("views.publish", {"user_id": user, "view": view})
+        except (DeliveryError, SlackRefused) as error:
+            log.warning("slack_home_not_shown", error=str(error))
+
+    async def _view(self, user: str, place: Place, tenant: str) -> Mapping[str, Any]:
+        found = [*await self._sources.sources(tenant), *await self._sources.sources(SHARED)]
+        asked = await self._recent.recent(Platform.SLACK, tenant, Person(user), MAX_QUESTIONS)
+        settings = self._settings(tenant) if user in self._admins else None
+        return home_view(Home(place.me.user_id, found, asked, settings))

@@ -1,0 +1,68 @@
+"""Stands between the bot and Slack's Web API: passes every call on, and keeps what was called when."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import aiohttp
+from aiohttp import web
+
+
+@dataclass(frozen=True, slots=True)
+class ApiCall:
+    """A call that passed."""
+
+    method: str
+    at: float
+    """`time.monotonic()`, seconds."""
+    status: int
+
+
+@dataclass
+class ApiProxy:
+    """Its `url` is the bot's `SLACK_API_URL`."""
+
+    target: str
+    """The workspace's `…/api/`."""
+    port: int
+    calls: list[ApiCall] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/api/"
+
+    @asynccontextmanager
+    async def listening(self) -> AsyncIterator[None]:
+        async with aiohttp.ClientSession() as self._session:
+            app = web.Application(client_max_size=16 * 1024 * 1024)
+            app.router.add_route("*", "/api/{method}", self._pass)
+            runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+            await runner.setup()
+            await web.TCPSite(runner, "127.0.0.1", self.port).start()
+            try:
+                yield
+            finally:
+                await runner.cleanup()
+
+    def most_in_a_window(self, method: str, seconds: float = 60.0) -> int:
+        """The most calls of a method that came within any `seconds`."""
+        times = sorted(call.at for call in self.calls if call.method == method)
+        most = first = 0
+        for last, at in enumerate(times):
+            while times[first] <= at - seconds:
+                first += 1
+            most = max(most, last - first + 1)
+        return most
+
+    async def _pass(self, request: web.Request) -> web.Response:
+        method, at = request.match_info["method"], time.monotonic()
+        kept = {name: request.headers[name] for name in ("Authorization", "Content-Type") if name in request.headers}
+        async with self._session.request(
+            request.method, self.target + method, params=request.query, data=await request.read(), headers=kept
+        ) as answer:
+            body = await answer.read()
+        self.calls.append(ApiCall(method, at, answer.status))
+        return web.Response(status=answer.status, body=body, content_type=answer.content_type)
