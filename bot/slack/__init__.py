@@ -149,7 +149,7 @@ class SlackAdapter:
             self._socket = SocketConnection(
                 self._app, self._client, app_token.get_secret_value(), sleep=sleep, uniform=uniform
             )
-        self.delivery = SlackDelivery(self._workspaces.api, budget=parts.budget, sleep=sleep)
+        self.delivery = SlackDelivery(self._workspaces.api, parts.store, budget=parts.budget, sleep=sleep)
 
     def add_routes(self, app: web.Application) -> None:
         """Add `POST /slack/events`, if there is a secret to verify its requests with, and the pages to install."""

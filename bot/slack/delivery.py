@@ -1,4 +1,4 @@
-"""`Delivery` for Slack: a placeholder in the thread, updated while the answer is written, replaced by the answer."""
+"""`Delivery` for Slack: a stream in the thread, or a placeholder that is updated; then the finished answer in its place."""
 
 from __future__ import annotations
 
@@ -6,39 +6,44 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
-from functools import partial
-from typing import Any, TypeVar
+from typing import Protocol
 
 import structlog
 
-from bot.delivery import Opened, Progress
+from bot.delivery import Opened, Progress, ReplyLog
 from bot.messages import Apology, Question, Reply
 from bot.slack.api import SlackApi, SlackRefused, SlackUnavailable
 from bot.slack.budget import Budget, LocalBudget
-from bot.slack.rendering import Look, SlackMessage, live_text, placeholder, render_apology, render_reply
-from bot.slack.updates import MESSAGE_INTERVAL, LiveUpdates
+from bot.slack.calls import Calls
+from bot.slack.posting import PLAIN, Poster
+from bot.slack.recovery import ShownBy, find_stream
+from bot.slack.rendering import (
+    PART_CHARS,
+    SlackMessage,
+    live_text,
+    placeholder,
+    render_apology,
+    render_reply,
+    stage_text,
+)
+from bot.slack.streams import Streams
+from bot.slack.updates import MESSAGE_INTERVAL, Live, LiveUpdates
 from pipeline.types import Stage, StageStarted
 
 log = structlog.get_logger(__name__)
 
-T = TypeVar("T")
+SIZES = (PART_CHARS, PART_CHARS // 2, PART_CHARS // 4)
+"""Characters of one message; smaller when Slack finds a message too long after all."""
 
-EVENT_TYPE = "promptai_reply"
-"""Marks our messages (their metadata carries the question's id), so that they are found again after a crash."""
-
-BLOCKS_REFUSED = frozenset({"invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long", "msg_too_long"})
-MESSAGE_GONE = frozenset({"message_not_found", "cant_update_message", "edit_window_closed"})
+TOO_LONG = frozenset({"msg_too_long", "msg_blocks_too_long"})
 REMEMBERED = 1_000
-"""Replies opened by this process, of which it knows what has been posted."""
-
-_PLAIN = {"parse": "none", "link_names": False}
-"""Names and addresses in the text stay text."""
-
-_QUIET = {**_PLAIN, "unfurl_links": False, "unfurl_media": False}
-
 
 ApiFor = Callable[[Mapping[str, str]], Awaitable[SlackApi]]
 """How to call Slack for the workspace that a question's `address` names (`Workspaces.api`)."""
+
+
+class Replies(ReplyLog, ShownBy, Protocol):
+    """Where messages of replies are written down. Implemented by `bot.store.SqlStore`."""
 
 
 class SlackDelivery:
@@ -47,165 +52,148 @@ class SlackDelivery:
     def __init__(
         self,
         api_for: ApiFor,
+        replies: Replies,
         *,
+        budget: Budget | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         interval: float = MESSAGE_INTERVAL,
-        budget: Budget | None = None,
     ) -> None:
         self._api_for = api_for
+        self._replies = replies
+        self._budget = budget or LocalBudget(clock=clock)
+        self._sleep = sleep
+        self._streams = Streams(clock)
         self._updates = LiveUpdates(
-            self._show, budget or LocalBudget(clock=clock), clock=clock, sleep=sleep, interval=interval
+            self._show, self._budget, method=self._method, clock=clock, sleep=sleep, interval=interval
         )
-        self._posted: OrderedDict[str, set[int]] = OrderedDict()
-        """By question: which parts of its reply this process has posted."""
+        self._fresh: OrderedDict[str, None] = OrderedDict()
+        """Questions whose reply this process has opened and not yet tried to finish: nothing else of it can be there."""
+        self._statuses: OrderedDict[str, None] = OrderedDict()
+        """Questions in whose thread a status line is shown."""
+        self._found: set[str] = set()
 
     async def open(self, question: Question, *, recovering: bool) -> str:
-        """Post a placeholder in the thread, or find the one from before a crash."""
-        return await self._post(question, SlackMessage((Look(placeholder()),)), part=0, look_first=recovering)
+        """Start a stream or post a placeholder in the thread, or find what was opened before a crash."""
+        calls = await self._calls(question)
+        poster = Poster(calls, question)
+        if recovering and (found := await self._found_open(calls, poster, question)):
+            return found
+        try:
+            ts = await self._streams.start(calls, question)
+        except SlackUnavailable as error:
+            log.info("slack_stream_not_started", question=question.id, error=str(error))
+            ts = await find_stream(calls, question, self._replies, self._found) if error.maybe_done else None
+            if ts is not None:
+                self._streams.adopt(question, ts)
+        if ts is None:
+            try:
+                ts = await poster.post(placeholder(), part=0, look_first=False)
+            except SlackRefused as refused:
+                raise refused.translated() from refused
+        _remember(self._fresh, question.id)
+        return ts
 
     async def status(self, opened: Opened, progress: Progress) -> None:
-        """Name the stage in the placeholder, which begins with the first one: every update counts at Slack."""
-        if isinstance(progress, StageStarted) and progress.stage is not Stage.DRAFTING:
-            self._updates.offer(opened, partial(placeholder, progress.stage), is_answer=False)
+        """Name the stage: below a stream's thread, or in the placeholder, which begins with the first one."""
+        if isinstance(progress, StageStarted):
+            begun = progress.stage is Stage.DRAFTING and not self._streams.alive(opened)
+            if not begun:
+                self._updates.offer(opened, progress.stage)
 
     async def append(self, opened: Opened, text: str) -> None:
         """Show the text so far."""
-        self._updates.offer(opened, partial(live_text, text), is_answer=True)
+        self._updates.offer(opened, text)
 
     async def finish(self, opened: Opened, reply: Reply) -> None:
-        """Replace the placeholder by the answer; what does not fit follows in further messages."""
-        first, *further = render_reply(reply, opened.reply_id)
-        await self._replace(opened, first)
-        # Posted by an earlier process, perhaps: then only Slack knows.
-        known = self._posted.get(opened.question.id)
-        for part, message in enumerate(further, start=1):
-            if known is None or part not in known:
-                await self._post(opened.question, message, part=part, look_first=known is None)
+        """Replace what stands there by the answer; what does not fit follows in further messages."""
+        calls = await self._quiet(opened)
+        for size in SIZES:
+            try:
+                await self._finish(calls, opened, reply, size)
+            except SlackRefused as refused:
+                if refused.code in TOO_LONG and size != SIZES[-1]:
+                    log.info("slack_reply_split_further", question=opened.question.id, size=size)
+                    continue
+                raise refused.translated() from refused
+            return
 
     async def fail(self, opened: Opened, apology: Apology) -> None:
-        """Replace the placeholder by the apology."""
-        await self._replace(opened, render_apology(apology))
+        """Replace what stands there by the apology."""
+        calls = await self._quiet(opened)
+        try:
+            await self._replace(Poster(calls, opened.question), opened, render_apology(apology))
+        except SlackRefused as refused:
+            raise refused.translated() from refused
 
     async def close(self) -> None:
         """Drop intermediate updates that wait."""
         await self._updates.close()
 
-    async def _show(self, opened: Opened, text: str) -> None:
-        arguments = {"channel": opened.question.conversation, "ts": opened.reply_id, "text": text, **_PLAIN}
-        api = await self._api_for(opened.question.address)
-        await api.call("chat.update", arguments)
+    async def _finish(self, calls: Calls, opened: Opened, reply: Reply, size: int) -> None:
+        """Every part once: those that stand there are updated, the others posted."""
+        poster = Poster(calls, opened.question, keep_long=size == SIZES[-1])
+        first, *further = render_reply(reply, opened.reply_id, size)
+        await self._replace(poster, opened, first)
+        fresh = self._fresh.pop(opened.question.id, False) is None
+        known = await self._replies.messages(opened.question.id) if further else {}
+        for part, message in enumerate(further, start=1):
+            if ts := known.get(part):
+                await poster.update(ts, message, part=part)
+                continue
+            ts = await poster.post(message, part=part, look_first=not fresh)
+            await self._replies.add_message(opened.question.id, part, ts)
 
-    async def _replace(self, opened: Opened, message: SlackMessage) -> None:
+    async def _replace(self, poster: Poster, opened: Opened, message: SlackMessage) -> None:
         """Update the reply; if somebody deleted it, post it anew."""
+        if not await poster.update(opened.reply_id, message, part=0):
+            ts = await poster.post(message, part=0, look_first=True, unlike=opened.reply_id)
+            await self._replies.add_message(opened.question.id, 0, ts)
+
+    async def _quiet(self, opened: Opened) -> Calls:
+        """Nothing intermediate is sent any more, and the message may be updated."""
+        calls = await self._calls(opened.question)
         await self._updates.stop(opened)
-        api = await self._api_for(opened.question.address)
+        if self._statuses.pop(opened.question.id, False) is None:
+            await calls.try_spare("assistant.threads.setStatus", _status(opened.question, ""))
+        await self._streams.stop(calls, opened, maybe=opened.question.id not in self._fresh)
+        return calls
 
-        async def update(look: Look) -> None:
-            where = {"channel": opened.question.conversation, "ts": opened.reply_id}
-            arguments = {**where, "text": look.text, "blocks": look.blocks, **_PLAIN}
-            await api.persist(lambda _maybe_done: api.call("chat.update", arguments))
-
-        try:
-            await self._with_best_look(message, update)
-        except SlackRefused as refused:
-            if refused.code not in MESSAGE_GONE:
-                raise refused.translated() from refused
-            log.info("slack_reply_posted_anew", question=opened.question.id, reason=refused.code)
-            await self._post(opened.question, message, part=0, look_first=True, unlike=opened.reply_id)
-
-    async def _post(
-        self, question: Question, message: SlackMessage, *, part: int, look_first: bool, unlike: str = ""
-    ) -> str:
-        """Post a part of a reply in the thread and return its ts; with `look_first` only if it is not there."""
-        api = await self._api_for(question.address)
-
-        async def post(look: Look) -> str:
-            arguments = {
-                "channel": question.conversation,
-                "thread_ts": question.thread,
-                "text": look.text,
-                "metadata": {
-                    "event_type": EVENT_TYPE,
-                    "event_payload": {"question_id": question.id, "part": str(part)},
-                },
-                **_QUIET,
-            }
-            if look.blocks:
-                arguments["blocks"] = look.blocks
-
-            async def attempt(maybe_done: bool) -> str:
-                if look_first or maybe_done:
-                    found = await self._find(api, question, part)
-                    if found and found != unlike:
-                        return found
-                return str((await api.call("chat.postMessage", arguments))["ts"])
-
-            return await api.persist(attempt)
-
-        try:
-            ts = await self._with_best_look(message, post)
-        except SlackRefused as refused:
-            raise refused.translated() from refused
-        self._remember(question.id, part)
-        return ts
-
-    async def _with_best_look(self, message: SlackMessage, send: Callable[[Look], Awaitable[T]]) -> T:
-        """Send the message as well as Slack lets us: with thumbs, without them, as plain text."""
-        *better, plain = message.looks
-        for look in better:
+    async def _show(self, opened: Opened, live: Live) -> None:
+        calls = await self._calls(opened.question)
+        if isinstance(live, Stage) and self._streams.alive(opened):
+            _remember(self._statuses, opened.question.id)
             try:
-                return await send(look)
+                await calls.taken("assistant.threads.setStatus", _status(opened.question, stage_text(live)))
             except SlackRefused as refused:
-                if refused.code not in BLOCKS_REFUSED:
-                    raise
-                log.warning("slack_blocks_refused", reason=refused.code)
-        return await send(plain)
+                log.info("slack_status_refused", reason=refused.code)
+        elif self._streams.alive(opened):
+            await self._streams.append(calls, opened, live)
+        else:
+            await self._streams.stop(calls, opened, maybe=opened.question.id not in self._fresh)
+            text = placeholder(live).looks[0].text if isinstance(live, Stage) else live_text(live)
+            where = {"channel": opened.question.conversation, "ts": opened.reply_id}
+            await calls.taken("chat.update", {**where, "text": text, **PLAIN})
 
-    async def _find(self, api: SlackApi, question: Question, part: int) -> str | None:
-        """The ts of a part that was posted before, or None: also where Slack does not let us look.
+    def _method(self, opened: Opened, live: Live) -> str:
+        """What `_show` calls."""
+        if not self._streams.alive(opened):
+            return "chat.update"
+        return "assistant.threads.setStatus" if isinstance(live, Stage) else "chat.appendStream"
 
-        Then the part may be posted twice, which is better than never.
-        """
-        cursor = ""
-        while True:
-            arguments = {
-                "channel": question.conversation,
-                "ts": question.thread,
-                "oldest": question.message_id,
-                "include_all_metadata": True,
-                "limit": 200,
-                **({"cursor": cursor} if cursor else {}),
-            }
-            try:
-                page = await api.persist(partial(_replies, api, arguments))
-            except (SlackRefused, SlackUnavailable) as error:
-                log.warning("slack_thread_unreadable", question=question.id, error=str(error))
-                return None
-            for message in page.get("messages") or []:
-                if _is_part(message, question.id, part):
-                    return str(message["ts"])
-            cursor = str((page.get("response_metadata") or {}).get("next_cursor") or "")
-            if not cursor:
-                return None
+    async def _found_open(self, calls: Calls, poster: Poster, question: Question) -> str | None:
+        return await poster.find(0) or await find_stream(calls, question, self._replies, self._found)
 
-    def _remember(self, question_id: str, part: int) -> None:
-        if part and question_id not in self._posted:
-            return
-        self._posted.setdefault(question_id, set()).add(part)
-        while len(self._posted) > REMEMBERED:
-            self._posted.popitem(last=False)
+    async def _calls(self, question: Question) -> Calls:
+        api = await self._api_for(question.address)
+        return Calls(api, self._budget, question.address.get("team", ""), self._sleep)
 
 
-async def _replies(api: SlackApi, arguments: Mapping[str, Any], _maybe_done: bool) -> Mapping[str, Any]:
-    return await api.call("conversations.replies", arguments, verb="GET")
+def _status(question: Question, status: str) -> dict[str, str]:
+    return {"channel_id": question.conversation, "thread_ts": question.thread, "status": status}
 
 
-def _is_part(message: Mapping[str, Any], question_id: str, part: int) -> bool:
-    metadata = message.get("metadata") or {}
-    payload = metadata.get("event_payload") or {}
-    return bool(
-        metadata.get("event_type") == EVENT_TYPE
-        and payload.get("question_id") == question_id
-        and payload.get("part") == str(part)
-    )
+def _remember(known: OrderedDict[str, None], question_id: str) -> None:
+    known[question_id] = None
+    while len(known) > REMEMBERED:
+        known.popitem(last=False)

@@ -8,11 +8,12 @@ from typing import Any
 
 from bot.settings import BotSettings
 from bot.slack.budget import LIMITS, Budget
+from bot.slack.delivery import Replies
 from bot.slack.home_tab import HomeTab, Sources
 from bot.slack.leases import LeasedBudget, scaled
 from bot.slack.tenants import Links, SlackTenants
 from bot.slack.workspaces import Installations, Notices, States, TenantOf
-from bot.store import Cipher, Engine, SqlBudgets, SqlInstallations, SqlNotices, SqlOAuthStates, SqlRecent
+from bot.store import Cipher, Engine, SqlBudgets, SqlInstallations, SqlNotices, SqlOAuthStates, SqlRecent, SqlStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,8 @@ class SlackParts:
     """What has been said lately."""
     budget: Budget
     """How many calls Slack takes."""
+    store: Replies
+    """Replies and what people did with them."""
     home: HomeTab
     """What the app's home tab shows."""
     installations: Installations | None = None
@@ -44,7 +47,7 @@ def slack_parts(engine: Engine, tenants: Links, sources: Sources, settings: BotS
     # One workspace needs no link: a first user has nothing to declare.
     tenant_of = SlackTenants(tenants, own=settings.tenant if settings.slack_bot_token else None)
     home = HomeTab(sources, SqlRecent(engine), settings.slack_admin_ids, partial(shown_settings, settings))
-    return SlackParts(tenant_of=tenant_of, notices=SqlNotices(engine), budget=budget, home=home, **installing)
+    return SlackParts(tenant_of, SqlNotices(engine), budget, SqlStore(engine), home, **installing)
 
 
 def shown_settings(settings: BotSettings, tenant: str) -> list[tuple[str, str]]:

@@ -53,9 +53,14 @@ class SlackMessage:
     """The best first; the next one is for when Slack refuses the blocks. The last has none."""
 
 
-def placeholder(stage: Stage = Stage.DRAFTING) -> str:
+def stage_text(stage: Stage) -> str:
+    """What is being done, for the status line below a thread."""
+    return _STAGES[stage]
+
+
+def placeholder(stage: Stage = Stage.DRAFTING) -> SlackMessage:
     """What stands in the thread until there is text."""
-    return f"_{_STAGES[stage]}_"
+    return SlackMessage((Look(f"_{_STAGES[stage]}_"),))
 
 
 def live_text(text: str) -> str:
@@ -67,14 +72,14 @@ def live_text(text: str) -> str:
         # Escaping made it longer: show less.
         tail = tail[-min(len(tail), PART_CHARS) * 2 // 3 :]
         shortened, shown = True, mrkdwn(parse(tail))
-    return f"… {shown}" if shortened else shown or placeholder(Stage.ANSWERING)
+    return f"… {shown}" if shortened else shown or f"_{_STAGES[Stage.ANSWERING]}_"
 
 
-def render_reply(reply: Reply, reply_id: str) -> list[SlackMessage]:
-    """The finished answer as one or more messages; the last carries sources' disclaimer and thumbs."""
+def render_reply(reply: Reply, reply_id: str, size: int = PART_CHARS) -> list[SlackMessage]:
+    """The finished answer as one or more messages of at most `size` characters; the last carries disclaimer and thumbs."""
     answer = reply.answer
     blocks = _notice(reply.notice) + _body(answer.text) + _sources(answer.citations)
-    parts = split(blocks, PART_CHARS)
+    parts = split(blocks, size)
     # A help line of ours is no answer: nothing of it is generated, and nobody needs to rate it.
     generated = not answer.abstained or bool(answer.models or answer.hits or answer.draft)
     messages = [_message(part) for part in parts[:-1]]

@@ -16,6 +16,7 @@ import structlog
 from bot.delivery import Opened
 from bot.slack.api import SlackRefused, SlackUnavailable
 from bot.slack.budget import Budget
+from pipeline.types import Stage
 
 log = structlog.get_logger(__name__)
 
@@ -28,8 +29,16 @@ MAX_FAILURES = 2
 REMEMBERED = 1_000
 """Replies that are known to be finished, so that a late update of them is dropped."""
 
-Show = Callable[[Opened, str], Awaitable[None]]
-"""Sends one intermediate text. Raises `SlackRefused` or `SlackUnavailable`."""
+Live = str | Stage
+"""The answer's text so far, or what is being done while there is none."""
+
+Show = Callable[[Opened, Live], Awaitable[None]]
+"""Shows it. Raises `SlackRefused` or `SlackUnavailable`."""
+
+
+def is_text(live: Live) -> bool:
+    """`Stage` is a string too."""
+    return not isinstance(live, Stage)
 
 
 @dataclass
@@ -37,7 +46,7 @@ class _Live:
     """A reply that is being written."""
 
     opened: Opened
-    latest: Callable[[], str] | None = None
+    latest: Live | None = None
     has_text: bool = False
     sending: bool = False
     failures: int = 0
@@ -53,7 +62,7 @@ class LiveUpdates:
         show: Show,
         budget: Budget,
         *,
-        method: Callable[[Opened], str] = lambda _opened: "chat.update",
+        method: Callable[[Opened, Live], str] = lambda _opened, _live: "chat.update",
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         interval: float = MESSAGE_INTERVAL,
@@ -67,15 +76,15 @@ class LiveUpdates:
         self._live: dict[str, _Live] = {}
         self._stopped: OrderedDict[str, None] = OrderedDict()
 
-    def offer(self, opened: Opened, text: Callable[[], str], *, is_answer: bool) -> None:
-        """Show `text()` when the pace allows, unless a later text comes first. A status never replaces answer text."""
+    def offer(self, opened: Opened, latest: Live) -> None:
+        """Show it when the pace allows, unless a later one comes first. A stage never replaces answer text."""
         key = _key(opened)
         if key in self._stopped:
             return
         live = self._live.setdefault(key, _Live(opened))
-        if live.failures >= MAX_FAILURES or (live.has_text and not is_answer):
+        if live.failures >= MAX_FAILURES or (live.has_text and not is_text(latest)):
             return
-        live.latest, live.has_text = text, live.has_text or is_answer
+        live.latest, live.has_text = latest, is_text(latest)
         if live.task is None or live.task.done():
             live.task = asyncio.create_task(self._send(live))
 
@@ -105,19 +114,24 @@ class LiveUpdates:
 
     async def _send(self, live: _Live) -> None:
         while live.latest is not None:
+            method, team = self._method(live.opened, live.latest), _team(live.opened)
             wait = live.next_at - self._clock()
             if wait <= 0:
-                wait = await self._budget.take(self._method(live.opened), _team(live.opened))
+                wait = await self._budget.take(method, team)
             if wait > 0:
                 await self._sleep(wait)
                 continue
-            text, live.latest = live.latest, None
+            if live.latest is None:  # stopped while the budget was asked
+                return
+            if self._method(live.opened, live.latest) != method:  # there is text now, or the stream has ended
+                continue
+            latest, live.latest = live.latest, None
             live.sending = True
             try:
-                await self._show(live.opened, text())
+                await self._show(live.opened, latest)
             except SlackUnavailable as error:
                 pause = error.retry_after if error.retry_after is not None else self._interval
-                await self._budget.pause(self._method(live.opened), _team(live.opened), pause)
+                await self._budget.pause(method, team, pause)
                 self._failed(live, error)
             except SlackRefused as error:
                 live.failures = MAX_FAILURES

@@ -16,6 +16,8 @@ from pipeline.types import Draft, DraftReady, PassagesFound, Stage, StageStarted
 from tests.fakes.samples import ANSWER, HIT, question
 from tests.fakes.slack_api import BOT_TOKEN, CHANNEL, Failure, FakeSlack
 from tests.fakes.slack_bot import ManualTime, eventually, only
+from tests.fakes.slack_extras import STREAMS
+from tests.fakes.teams_store import MemoryStore
 
 REPLY = Reply("a1", ANSWER)
 SORRY = Apology("Please try again in a minute.", "e-1")
@@ -28,13 +30,14 @@ class Slack:
         asked = workspace.say(CHANNEL, "U1", "What is it?")
         self.workspace = workspace
         self.question: Question = question(conversation=CHANNEL, thread=asked["ts"], message_id=asked["ts"])
+        self.store = MemoryStore()
         self.delivery = self.restarted()
 
     def restarted(self) -> SlackDelivery:
         """A delivery that remembers nothing: the process after a crash."""
         time = ManualTime()
         client = make_client(self.workspace.url, BOT_TOKEN)
-        return SlackDelivery(only(client, time), clock=time.clock, sleep=time.sleep_through, interval=0.0)
+        return SlackDelivery(only(client, time), self.store, clock=time.clock, sleep=time.sleep_through, interval=0.0)
 
     async def opened(self) -> Opened:
         return Opened(self.question, await self.delivery.open(self.question, recovering=False))
@@ -44,9 +47,9 @@ class Slack:
         return [message["text"] for message in self.workspace.replies(CHANNEL, self.question.thread)]
 
 
-@pytest.fixture
-async def slack() -> AsyncIterator[Slack]:
-    async with FakeSlack() as workspace:
+@pytest.fixture(params=["streamed", "posted"])
+async def slack(request: pytest.FixtureRequest) -> AsyncIterator[Slack]:
+    async with FakeSlack(unknown_methods=STREAMS if request.param == "posted" else set()) as workspace:
         running = Slack(workspace)
         yield running
         await running.delivery.close()
@@ -148,7 +151,7 @@ async def test_what_cannot_be_delivered_is_refused_or_unavailable(
     slack: Slack, failure: Failure, error: type[Exception]
 ) -> None:
     opened = await slack.opened()
-    for method in ("chat.postMessage", "chat.update"):
+    for method in ("chat.startStream", "chat.postMessage", "chat.update"):
         slack.workspace.fail(method, failure, times=8)
     another = question(conversation=CHANNEL, thread=slack.question.thread, message_id="1700009999.000100")
     with pytest.raises(error):

@@ -18,6 +18,8 @@ from typing import Any, Self
 
 from aiohttp import WSMsgType, web
 
+from tests.fakes.slack_extras import Extras
+
 Json = dict[str, Any]
 
 BOT_TOKEN = "xoxb-fake"
@@ -100,6 +102,11 @@ class FakeSlack:
     acknowledged: list[str] = field(default_factory=list)
     """Envelope ids that the bot has acknowledged over its socket."""
 
+    unknown_methods: set[str] = field(default_factory=set)
+    """Methods that this workspace does not offer."""
+    extras: Extras = field(init=False)
+    """Streams, status lines, ephemeral messages, dialogs and files."""
+
     _index: dict[tuple[str, str], Json] = field(default_factory=dict)
     """(channel, ts) -> message."""
     _failures: dict[str, deque[Failure | None]] = field(default_factory=lambda: defaultdict(deque))
@@ -109,6 +116,9 @@ class FakeSlack:
     _clock: int = 1_700_000_000_000_000
     _runner: web.AppRunner | None = None
     port: int = 0
+
+    def __post_init__(self) -> None:
+        self.extras = Extras(self)
 
     # the server
 
@@ -163,6 +173,10 @@ class FakeSlack:
     def message(self, channel: str, ts: str) -> Json:
         """The message as it stands."""
         return self._index[channel, ts]
+
+    def has(self, channel: str, ts: str) -> bool:
+        """True unless the message was deleted, or never posted."""
+        return (channel, ts) in self._index
 
     def replies(self, channel: str, thread: str) -> list[Json]:
         """The bot's messages in a thread."""
@@ -231,13 +245,17 @@ class FakeSlack:
             return _error("not_authed")
         if token not in valid:
             return _error("invalid_auth" if token not in self.tokens | self.app_tokens else "not_allowed_token_type")
+        if method in self.unknown_methods:
+            return _error("unknown_method")
+        if (extra := self.extras.answer(method, arguments)) is not None:
+            return extra
         match method:
             case "auth.test":
                 return {"ok": True, "team_id": TEAM, "user_id": BOT_USER, "bot_id": BOT_ID, "user": "promptai"}
             case "apps.connections.open":
                 return {"ok": True, "url": f"ws://127.0.0.1:{self.port}/socket"}
             case "chat.postMessage":
-                return self._post(arguments)
+                return self.post(arguments)
             case "chat.update":
                 return self._update(arguments)
             case "views.publish":
@@ -258,7 +276,8 @@ class FakeSlack:
         self.tokens.add(granted["access_token"])
         return {"ok": True, **{key: value for key, value in granted.items() if key != "redirect_uri"}}
 
-    def _post(self, arguments: Json) -> Json:
+    def post(self, arguments: Json) -> Json:
+        """`chat.postMessage`."""
         channel = arguments.get("channel", "")
         if error := self._content_error(arguments, limit=40_000):
             return _error(error)
@@ -281,6 +300,8 @@ class FakeSlack:
             return _error("message_not_found")
         if message["user"] != BOT_USER:
             return _error("cant_update_message")
+        if (channel, ts) in self.extras.streaming:
+            return _error("streaming_state_conflict")
         message |= {key: arguments[key] for key in ("text", "blocks", "metadata") if key in arguments}
         return {"ok": True, "channel": channel, "ts": ts, "text": message["text"], "message": message}
 

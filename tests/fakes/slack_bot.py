@@ -7,7 +7,7 @@ import heapq
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -130,6 +130,7 @@ def memory_parts(tenants: Mapping[str, str | None] | None = None, **changes: Any
         lambda t: [("Documents of", t)],
     )
     values = {"tenant_of": tenant_of, "notices": MemoryNotices(), "budget": LocalBudget(), "home": home}
+    values["store"] = MemoryStore()
     return SlackParts(**{**values, **changes})
 
 
@@ -170,7 +171,9 @@ async def running_bot(
     conversation, store, starter = memory_conversation()
     async with FakeSlack() as slack, aiohttp.ClientSession() as session:
         modes = {"slack_app_token": APP_TOKEN, "slack_signing_secret": None} if socket else {}
-        adapter = SlackAdapter(conversation, slack_settings(slack, **{**modes, **changes}), parts or memory_parts())
+        adapter = SlackAdapter(
+            conversation, slack_settings(slack, **{**modes, **changes}), replace(parts or memory_parts(), store=store)
+        )
         app = web.Application()
         adapter.add_routes(app)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from bot.conversation import Conversation, Exchange
 from bot.errors import StoreUnavailable
 from bot.messages import Person, Platform, Question, Rating, RatingOutcome
+from bot.store import StoredQuestion
 from pipeline.types import Turn
 
 
@@ -19,6 +20,8 @@ class MemoryStore:
         self.ratings: list[Rating] = []
         self.answers: dict[str, str] = {}
         """Reply id -> question id: what may be rated."""
+        self.reply_messages: dict[str, dict[int, str]] = {}
+        """Question id -> part -> message id."""
         self.down = False
         self.gate = asyncio.Event()
         self.gate.set()
@@ -57,6 +60,21 @@ class MemoryStore:
 
     async def exchanges(self, platform: Platform, tenant: str, conversation: str, person: Person) -> Sequence[Exchange]:
         return ()
+
+    async def add_message(self, question_id: str, part: int, message_id: str) -> None:
+        await self._reach()
+        self.reply_messages.setdefault(question_id, {})[part] = message_id
+
+    async def messages(self, question_id: str) -> Mapping[int, str]:
+        await self._reach()
+        return dict(self.reply_messages.get(question_id, {}))
+
+    async def shown_by(
+        self, platform: Platform, tenant: str, conversation: str, message_id: str
+    ) -> StoredQuestion | None:
+        await self._reach()
+        asked = self.questions.get(self.answers.get(message_id, ""))
+        return None if asked is None else StoredQuestion(asked, message_id, None, None, True)
 
     async def _reach(self) -> None:
         await self.gate.wait()

@@ -1,4 +1,4 @@
-"""Replies in a workspace that is slow, full, forgetful or refuses things."""
+"""Replies in a workspace without streams that is slow, full, forgetful or refuses things."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ from bot.errors import DeliveryRefused, DeliveryUnavailable
 from bot.messages import Apology, Question, Reply
 from bot.slack import SlackDelivery
 from bot.slack.api import make_client
-from bot.slack.delivery import EVENT_TYPE
+from bot.slack.recovery import EVENT_TYPE
 from pipeline.types import Stage, StageStarted
 from tests.fakes.samples import ANSWER, question
 from tests.fakes.slack_api import BOT_TOKEN, CHANNEL, Failure, FakeSlack
 from tests.fakes.slack_bot import ManualTime, eventually, only
+from tests.fakes.slack_extras import STREAMS
+from tests.fakes.teams_store import MemoryStore
 
 REPLY = Reply("a1", ANSWER)
 LONG = Reply("a1", replace(ANSWER, text="\n\n".join(f"Paragraph {n}. " + "word " * 100 for n in range(30))))
@@ -30,31 +32,34 @@ class Case:
     time: ManualTime
     delivery: SlackDelivery
     question: Question
+    store: MemoryStore
 
     async def open(self) -> Opened:
         return Opened(self.question, await self.delivery.open(self.question, recovering=False))
 
     def another_process(self) -> SlackDelivery:
-        return new_delivery(self.slack, self.time)
+        return new_delivery(self.slack, self.time, self.store)
 
     @property
     def replies(self) -> list[str]:
         return [m["text"] for m in self.slack.replies(CHANNEL, self.question.thread)]
 
 
-def new_delivery(slack: FakeSlack, time: ManualTime) -> SlackDelivery:
+def new_delivery(slack: FakeSlack, time: ManualTime, store: MemoryStore) -> SlackDelivery:
     client = make_client(slack.url, BOT_TOKEN)
     client.timeout = 1
-    return SlackDelivery(only(client, time), clock=time.clock, sleep=time.sleep_through, interval=0.0)
+    return SlackDelivery(only(client, time), store, clock=time.clock, sleep=time.sleep_through, interval=0.0)
 
 
 @pytest.fixture
 async def case() -> AsyncIterator[Case]:
-    async with FakeSlack() as slack:
+    async with FakeSlack(unknown_methods=STREAMS) as slack:
         asked = slack.say(CHANNEL, "U1", "What is it?")
         time = ManualTime()
-        delivery = new_delivery(slack, time)
-        yield Case(slack, time, delivery, question(conversation=CHANNEL, thread=asked["ts"], message_id=asked["ts"]))
+        store = MemoryStore()
+        delivery = new_delivery(slack, time, store)
+        asked_question = question(conversation=CHANNEL, thread=asked["ts"], message_id=asked["ts"])
+        yield Case(slack, time, delivery, asked_question, store)
         await delivery.close()
 
 
@@ -240,7 +245,7 @@ async def test_an_unknown_refusal_may_be_tried_later(case: Case) -> None:
 
 
 async def test_no_connection_at_all_is_unavailable(case: Case) -> None:
-    nowhere = SlackDelivery(only(make_client("http://127.0.0.1:9/api/", BOT_TOKEN), case.time))
+    nowhere = SlackDelivery(only(make_client("http://127.0.0.1:9/api/", BOT_TOKEN), case.time), case.store)
     with pytest.raises(DeliveryUnavailable, match="cannot be reached"):
         await nowhere.open(case.question, recovering=False)
 

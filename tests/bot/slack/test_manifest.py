@@ -41,6 +41,7 @@ METHODS = {
     "chat.startStream": {"chat:write"},
     "chat.appendStream": {"chat:write"},
     "chat.stopStream": {"chat:write"},
+    "assistant.threads.setStatus": {"chat:write"},
     "views.publish": set(),
     "conversations.replies": {"channels:history", "groups:history", "im:history", "mpim:history"},
 }
@@ -69,7 +70,11 @@ def test_the_scopes_are_those_that_events_and_methods_need(manifest: dict[str, A
     scopes = manifest["oauth_config"]["scopes"]["bot"]
     events = manifest["settings"]["event_subscriptions"]["bot_events"]
     code = "".join(path.read_text() for path in (ROOT / "bot" / "slack").glob("*.py"))
-    called = set(re.findall(r'"((?:auth|apps|chat|conversations|oauth|views)\.[a-zA-Z0-9.]+)"', code))
+    called = set(
+        re.findall(
+            r'"((?:auth|apps|assistant|chat|conversations|files|oauth|usergroups|users|views)\.[a-zA-Z0-9.]+)"', code
+        )
+    )
     assert called == METHODS.keys()
     assert set(scopes) == {NEEDED[event] for event in events if NEEDED[event]}.union(*METHODS.values())
     assert sorted(scopes) == sorted(SCOPES)

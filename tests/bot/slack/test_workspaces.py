@@ -160,7 +160,7 @@ async def test_each_workspace_is_answered_from_its_tenant_and_with_its_token(man
     assert "xoxb" not in repr(asked)
     for question in asked:
         await many.bot.adapter.delivery.open(question, recovering=False)
-    assert [call.token for call in many.bot.slack.called("chat.postMessage")] == ["xoxb-one", "xoxb-two"]
+    assert [call.token for call in many.bot.slack.called("chat.startStream")] == ["xoxb-one", "xoxb-two"]
 
 
 async def test_an_organisations_installation_answers_in_its_workspaces(many: Many) -> None:
@@ -170,7 +170,7 @@ async def test_an_organisations_installation_answers_in_its_workspaces(many: Man
     assert question.address == {"team": "T2", "enterprise": "E1"}
     reply_id = await many.bot.adapter.delivery.open(question, recovering=False)
     assert Opened(question, reply_id)
-    assert many.bot.slack.called("chat.postMessage")[0].token == "xoxb-org"
+    assert many.bot.slack.called("chat.startStream")[0].token == "xoxb-org"
 
 
 async def test_a_shared_channel_s_tenant_comes_before_the_workspace_s(many: Many) -> None:
