@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -12,6 +13,7 @@ import yaml
 from bot.slack import EVENTS, SCOPES, build_app
 from bot.slack.api import SlackApi, make_client
 from bot.slack.identity import Introduction
+from bot.slack.oauth import REDIRECT_PATH
 from bot.slack.workspaces import SingleWorkspace
 from tests.fakes.slack_api import FakeSlack
 from tests.fakes.slack_bot import memory_parts, slack_settings
@@ -85,6 +87,11 @@ def test_every_scope_says_why(manifest: dict[str, Any]) -> None:
         assert re.search(rf"- {scope} # \w", PATH.read_text()), scope
 
 
+def test_the_page_for_admins_explains_every_scope() -> None:
+    page = (ROOT / "docs" / "slack.md").read_text()
+    assert re.findall(r"^\| `([a-z_.]+:[a-z.]+)` \|", page, re.MULTILINE) == list(SCOPES)
+
+
 def test_direct_messages_and_buttons_work(manifest: dict[str, Any]) -> None:
     home = manifest["features"]["app_home"]
     assert (home["messages_tab_enabled"], home["messages_tab_read_only_enabled"]) == (True, False)
@@ -97,6 +104,12 @@ def test_socket_mode_needs_no_addresses_and_http_finds_them_commented_out(manife
     uncommented = yaml.safe_load(re.sub(r"# (request_url)", r"\1", PATH.read_text()))
     for part in ("event_subscriptions", "interactivity"):
         assert uncommented["settings"][part]["request_url"].endswith("/slack/events")
+
+
+def test_the_address_that_oauth_sends_people_back_to_is_one_that_is_served(manifest: dict[str, Any]) -> None:
+    uncommented = yaml.safe_load(re.sub(r"# (redirect_urls|  - https)", r"\1", PATH.read_text()))
+    (address,) = uncommented["oauth_config"]["redirect_urls"]
+    assert urlsplit(address).path == REDIRECT_PATH
 
 
 def test_it_stays_within_slack_s_lengths(manifest: dict[str, Any]) -> None:

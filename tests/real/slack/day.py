@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -136,11 +137,17 @@ class Channels:
         return [reply for reply in self.replies.get(channel, ()) if token in reply["text"]]
 
     async def until_answered(self, channel: str, token: str, done: str) -> Json:
-        """The finished reply with a question's token."""
+        """The finished reply with a question's token: the one that has thumbs."""
+
+        def finished() -> Json | None:
+            return next((m for m in self.with_token(channel, token) if done in m["text"] and m.get("blocks")), None)
+
         self.watched.add(channel)
         async with self.seen:
-            await self.seen.wait_for(lambda: any(done in m["text"] for m in self.with_token(channel, token)))
-        return next(m for m in self.with_token(channel, token) if done in m["text"])
+            await self.seen.wait_for(lambda: finished() is not None)
+        reply = finished()
+        assert reply is not None
+        return reply
 
 
 @dataclass
@@ -152,6 +159,8 @@ class Day:
     done: str
     """What every finished reply contains."""
     asked: list[Asked] = field(default_factory=list)
+    finished_at: list[float] = field(default_factory=list)
+    """`time.monotonic()` of each answer: how the day goes on."""
 
     async def live(self, plans: dict[str, list[Ask]], *, seconds_between: float) -> None:
         """Everybody goes through their plan at once. Raises `TimeoutError` if somebody waits for an answer in vain."""
@@ -166,6 +175,7 @@ class Day:
             async with asyncio.timeout(120):
                 message = await self._say(ask, thread)
                 reply = await self.channels.until_answered(message["channel"], ask.token, self.done)
+            self.finished_at.append(time.monotonic())
             for voter, vote in ask.votes:
                 await self._vote(reply, voter, vote)
             if ask.edited and ask.way is not Way.EDIT:
@@ -190,7 +200,10 @@ class Day:
         return await self.slack.say(text, channel=ask.channel, user=ask.person, thread=thread)
 
     async def _vote(self, reply: Json, voter: str, vote: Vote) -> None:
-        for gesture in vote.gestures:
+        for number, gesture in enumerate(vote.gestures):
+            if number and gesture.startswith("button ") != vote.gestures[number - 1].startswith("button "):
+                # The time of a reaction has whole seconds here, and a counter in place of the fraction; a click's has not.
+                await asyncio.sleep(1.1)
             if gesture.startswith("button "):
                 await self.slack.thumb(reply, gesture.removeprefix("button "), user=voter)
             elif gesture.startswith("-") and gesture != "-1":

@@ -166,7 +166,12 @@ class Product:
 
 @asynccontextmanager
 async def running_product(
-    mode: str, workdir: Path, *, inhabitants: Mapping[str, Any] = SMALL, **settings: str
+    mode: str,
+    workdir: Path,
+    *,
+    inhabitants: Mapping[str, Any] = SMALL,
+    model: Model | None = None,
+    **settings: str,
 ) -> AsyncIterator[Product]:
     """The bot in a workspace, by HTTP events or by Socket Mode; `settings` are more variables for it.
 
@@ -185,7 +190,7 @@ async def running_product(
         api = ApiProxy(slack.api_url, free_port())
         await stack.enter_async_context(api.listening())
         await stack.enter_async_context(recorder.listening(recorder_port))
-        model = Model()
+        model = model or Model()
         server = await stack.enter_async_context(ModelServerFake(model))
         secret = {"SLACK_APP_TOKEN": APP_TOKEN} if mode == "socket" else {"SLACK_SIGNING_SECRET": SIGNING_SECRET}
         environment = {

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.real
 
 DONE = "one while live [1]."
 RATE = 6.0
-SECONDS_BETWEEN = 6.0
+SECONDS_BETWEEN = 4.0
 """Between a person's answer and their next question."""
 
 INHABITANTS = {

@@ -1,0 +1,66 @@
+"""Takes the picture of a thread for `docs/slack.md`: `python -m tests.real.slack.screenshot docs/slack-thread.png`.
+
+A whole bot in local-slack; the model's words are a script.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from playwright.async_api import async_playwright
+
+from pipeline import prompts
+from tests.fakes.model_server import Stream
+from tests.real.slack.local_slack import BOB, BOT
+from tests.real.slack.product import Model, running_product
+
+CHROMIUM = "/usr/bin/chromium"
+
+ANSWER = """Quality alerts use a window of **5 minutes**; during a live event it shrinks to **1 minute** [1].
+
+- Outside events, keep the default: shorter windows alert on noise.
+- Sessions are kept for thirty days [1], so an alert can be looked into afterwards.
+
+```yaml
+alerts:
+  window: 5m
+  live_window: 1m
+```
+"""
+
+
+class Script(Model):
+    """Answers as a good model would."""
+
+    def __call__(self, body: Mapping[str, Any]) -> Stream:
+        system = str(body["messages"][0]["content"])
+        if system == prompts.ANSWER:
+            return Stream(ANSWER)
+        return Stream("Quality alerts use a window of 5 minutes, and of 1 minute during a live event.")
+
+
+async def main(path: Path) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        async with running_product("socket", Path(folder), model=Script()) as product:
+            asked = await product.slack.say(f"<@{BOT}> which window do quality alerts use during a live event?")
+            (reply,) = await product.slack.until(
+                asked, lambda found: found and "live_window" in str(found[0].get("blocks"))
+            )
+            await product.slack.react(reply, "+1", user=BOB)
+            async with async_playwright() as playwright:
+                browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+                page = await browser.new_page(viewport={"width": 1200, "height": 760}, device_scale_factor=1.5)
+                await page.goto(product.slack.url)
+                await page.get_by_text("1 reply").first.click()
+                await page.wait_for_timeout(1500)
+                await page.screenshot(path=path)
+                await browser.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(Path(sys.argv[1])))
