@@ -6,7 +6,8 @@
     │   ├── DeliveryRefused    it never will (channel gone, token revoked): retrying is useless
     │   └── DeliveryUnavailable  it may later (429, 5xx, time-out)
     ├── StoreUnavailable       the database cannot be reached
-    └── TenantUnknown          no tenant of that name was added
+    ├── TenantUnknown          no tenant of that name was added
+    └── ExperimentError        an experiment cannot be started so
 
 Foreign exceptions are translated where they enter (`raise … from exc`). Every message says what to do.
 """
@@ -45,3 +46,7 @@ class StoreUnavailable(BotError):
 
 class TenantUnknown(BotError):
     """No tenant of that name was added."""
+
+
+class ExperimentError(BotError):
+    """A live experiment cannot be started so."""

@@ -23,7 +23,7 @@ from bot.messages import Platform
 from bot.metrics import Metrics
 from bot.schedule import Schedule
 from bot.slack import SlackAdapter, slack_parts
-from bot.store import workflow_database_url
+from bot.store import SqlExperiments, workflow_database_url
 from bot.syncing import declared, order_of, run_order
 from bot.teams import TeamsAdapter
 from bot.web import WebAdapter, WebDelivery
@@ -71,6 +71,7 @@ async def serve(core: Core, *, ready: Callable[[str | None, str], None], stop: a
             deliveries=deliveries,
             metrics=metrics,
             mode=core.settings.mode,
+            experiments=SqlExperiments(core.engine),
             # The embedded model answers two at a time; a server says itself when it has enough (429).
             concurrency=64 if core.settings.model_url else 2,
             timeout=core.bot.answer_timeout,

@@ -19,6 +19,7 @@ from bot import texts
 from bot.conversation import MAX_HISTORY_TURNS, MAX_QUESTION_CHARS
 from bot.delivery import Delivery, Opened
 from bot.errors import DeliveryError, DeliveryRefused, DeliveryUnavailable, StoreUnavailable
+from bot.experiments import Experiments
 from bot.messages import Apology, Platform, Question, Reply
 from bot.metrics import Metrics
 from bot.store import SqlStore, StoredQuestion, answer_id
@@ -54,6 +55,7 @@ class AnswerWork:
         deliveries: Mapping[Platform, Delivery],
         metrics: Metrics,
         mode: Mode,
+        experiments: Experiments | None = None,
         concurrency: int = 64,
         timeout: float = 180.0,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -64,6 +66,7 @@ class AnswerWork:
         self._deliveries = deliveries
         self._metrics = metrics
         self._mode = mode
+        self._experiments = experiments
         self._slots = asyncio.Semaphore(concurrency)
         self._timeout = timeout
         self._sleep = sleep
@@ -151,9 +154,10 @@ class AnswerWork:
         """Run the pipeline and show its progress."""
         async with asyncio.timeout(self._timeout), self._slots:
             history = await self._store.history(question, MAX_HISTORY_TURNS)
+            mode = await self._experiments.mode_for(question, self._mode) if self._experiments else self._mode
             text = ""
             events = self._pipeline.answer(
-                question.text.strip()[:MAX_QUESTION_CHARS], tenant=question.tenant, history=history, mode=self._mode
+                question.text.strip()[:MAX_QUESTION_CHARS], tenant=question.tenant, history=history, mode=mode
             )
             async with aclosing(events):
                 async for event in events:

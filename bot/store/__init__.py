@@ -13,6 +13,7 @@ from bot.store.database import (
 )
 from bot.store.encryption import Cipher, new_key
 from bot.store.escalations import Claim
+from bot.store.experiments import SqlExperiments
 from bot.store.installations import SlackInstallation, SqlInstallations, SqlOAuthStates
 from bot.store.notices import SqlNotices
 from bot.store.recent import RecentQuestion, SqlRecent
@@ -27,6 +28,7 @@ __all__ = [
     "RecentQuestion",
     "SlackInstallation",
     "SqlBudgets",
+    "SqlExperiments",
     "SqlInstallations",
     "SqlNotices",
     "SqlOAuthStates",

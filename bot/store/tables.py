@@ -222,3 +222,28 @@ class TenantLinkRow(Base):
     conversation: Mapped[str] = mapped_column(String(512), primary_key=True, default="")
     """Empty: the whole workspace."""
     tenant: Mapped[str] = mapped_column(String(64))
+
+
+class ExperimentRow(Base):
+    """A live experiment; the one without an end is running."""
+
+    __tablename__ = "experiments"
+
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    arms: Mapped[list[str]] = mapped_column(JSON)
+    """Modes; the first is the baseline."""
+    unit: Mapped[str] = mapped_column(String(16))
+    """Who stays in one arm: `person` or `tenant`."""
+    started_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    stopped_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class ExperimentAnswerRow(Base):
+    """Which arm of which experiment answered a question."""
+
+    __tablename__ = "experiment_answers"
+    __table_args__ = (Index(None, "experiment", "arm"),)
+
+    question_id: Mapped[str] = mapped_column(ForeignKey("questions.id", ondelete="CASCADE"), primary_key=True)
+    experiment: Mapped[str] = mapped_column(String(64))
+    arm: Mapped[str] = mapped_column(String(16))

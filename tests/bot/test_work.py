@@ -13,9 +13,10 @@ from structlog.testing import capture_logs
 from bot import texts
 from bot.conversation import MAX_QUESTION_CHARS
 from bot.errors import DeliveryRefused, DeliveryUnavailable, StoreUnavailable
+from bot.experiments import Unit
 from bot.messages import Platform, Question
 from bot.metrics import Metrics
-from bot.store import SqlStore
+from bot.store import SqlExperiments, SqlStore
 from bot.work import DELIVERY_DELAYS, AnswerWork
 from pipeline.errors import (
     IndexUnavailable,
@@ -40,6 +41,7 @@ class World:
     slept: list[float] = field(default_factory=list)
     timeout: float = 30.0
     concurrency: int = 64
+    experiments: SqlExperiments | None = None
 
     async def work(self, asked: Question, *, recovering: bool = False) -> None:
         await self.store.add_question(asked)
@@ -52,6 +54,7 @@ class World:
             deliveries={Platform.SLACK: self.delivery},
             metrics=self.metrics,
             mode=Mode.COMBINED,
+            experiments=self.experiments,
             timeout=self.timeout,
             concurrency=self.concurrency,
             sleep=self._sleep,
@@ -275,3 +278,12 @@ async def test_a_database_that_is_down_for_a_while_loses_nothing(world: World) -
     await world.work(question())
     assert world.delivery.finished["reply-m1"].answer == ANSWER
     assert len(world.slept) == 7
+
+
+async def test_a_running_experiment_chooses_the_mode(world: World, engine: AsyncEngine) -> None:
+    world.experiments = SqlExperiments(engine)
+    await world.experiments.start("e", (Mode.RAG, Mode.FINETUNED), Unit.PERSON)
+    running = await world.experiments.running()
+    assert running is not None
+    await world.work(question())
+    assert world.pipeline.modes == [running.arm(question())]

@@ -60,11 +60,14 @@ class ScriptedPipeline:
     error: Exception | None = None
     asked: list[tuple[str, str, tuple[Turn, ...]]] = field(default_factory=list)
     """(question, tenant, history) of each call."""
+    modes: list[Mode | None] = field(default_factory=list)
+    """The mode of each call."""
 
     async def answer(
         self, question: str, *, tenant: str, history: Sequence[Turn] = (), mode: Mode | None = None
     ) -> AsyncGenerator[AnswerEvent, None]:
         self.asked.append((question, tenant, tuple(history)))
+        self.modes.append(mode)
         for piece in self.pieces:
             yield TextDelta(piece)
         if self.error is not None:
