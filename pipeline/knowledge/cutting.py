@@ -14,6 +14,9 @@ from pipeline.knowledge.sections import block_parser
 _LEAST_ROOM = 48
 """Tokens that the text of a passage gets at least; a heading path that leaves less is shortened."""
 
+_LONGEST = 8_000
+"""Characters that are split in one go."""
+
 
 class Measure(Protocol):
     """What of an `Embedder` cutting needs."""
@@ -91,7 +94,7 @@ class Cutter:
             body = block.lines[1:-1] if block.lines[-1].strip() == closing.strip() else block.lines[1:]
             yield from self._rows([first], body, closing, target, limit)
         else:
-            yield from MarkdownSplitter.from_callback(self._tokens, (max(target // 2, 1), target)).chunks(text)
+            yield from _chunks(MarkdownSplitter.from_callback(self._tokens, (max(target // 2, 1), target)), text)
 
     def _rows(self, head: Sequence[str], rows: Sequence[str], closing: str, target: int, limit: int) -> Iterator[str]:
         """Lines in groups, each between `head` and `closing`."""
@@ -100,7 +103,7 @@ class Cutter:
             return "\n".join([*head, *lines, *([closing] if closing else [])])
 
         if self._tokens(frame([])) > limit // 2:  # a head that leaves no room: lines without it
-            yield from TextSplitter.from_callback(self._tokens, target).chunks("\n".join([*head, *rows]))
+            yield from _chunks(TextSplitter.from_callback(self._tokens, target), "\n".join([*head, *rows]))
             return
         room = max(target, self._tokens(frame([])) + _LEAST_ROOM // 2) if target < limit else limit
         group: list[str] = []
@@ -117,7 +120,17 @@ class Cutter:
             if self._tokens(row) <= room:
                 yield row
             else:
-                yield from TextSplitter.from_callback(self._tokens, max(room, 1)).chunks(row)
+                yield from _chunks(TextSplitter.from_callback(self._tokens, max(room, 1)), row)
+
+
+def _chunks(splitter: MarkdownSplitter | TextSplitter, text: str) -> Iterator[str]:
+    """The splitter's pieces; its time grows with the square of a text's length, so that it never sees a long one whole."""
+    while len(text) > _LONGEST:
+        end = next((at for joint in ("\n\n", "\n", " ") if (at := text.rfind(joint, 1, _LONGEST)) > 0), _LONGEST)
+        yield from splitter.chunks(text[:end])
+        text = text[end:].lstrip("\n ")
+    if text.strip():
+        yield from splitter.chunks(text)
 
 
 def _closing(lines: Sequence[str]) -> str:

@@ -15,7 +15,7 @@ def line_ranges(text: str, pieces: Sequence[str]) -> tuple[tuple[int, int], ...]
     ((0, 0), (2, 3))
     """
     ranges: list[tuple[int, int]] = []
-    done = 0
+    done = line = counted = 0
     for piece in pieces:
         at = text.find(piece, done)
         if at < 0:
@@ -23,8 +23,10 @@ def line_ranges(text: str, pieces: Sequence[str]) -> tuple[tuple[int, int], ...]
             end = _end(text, at, piece)
         else:
             end = at + len(piece)
-        ranges.append((text.count("\n", 0, at), text.count("\n", 0, max(at, end - 1))))
-        done = end
+        first = line + text.count("\n", counted, at)
+        line = first + text.count("\n", at, max(at, end - 1))
+        ranges.append((first, line))
+        done, counted = end, max(at, end - 1)
     return tuple(ranges)
 
 

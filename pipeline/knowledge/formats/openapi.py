@@ -20,7 +20,7 @@ def read_openapi(data: bytes) -> Converted:
         raise NotADocument("no OpenAPI description")
     info = _mapping(api.get("info"))
     title = _line(info.get("title")) or "API"
-    lines = [f"# {title}", "", str(info.get("description") or "")]
+    lines = [f"# {title}", "", _text(info.get("description"))]
     lines += [f"Server: `{_line(_mapping(server).get('url'))}`" for server in _list(api.get("servers"))]
     for path, item in _mapping(api.get("paths")).items():
         shared = _list(_mapping(item).get("parameters"))
@@ -58,7 +58,7 @@ def _operation(
     yield ""
     if operation.get("deprecated"):
         yield "Deprecated.\n"
-    yield str(operation.get("description") or "")
+    yield _text(operation.get("description"))
     parameters = [_resolve(api, each) for each in (*shared, *_list(operation.get("parameters")))]
     if parameters:
         yield from ("", "| Parameter | In | Type | Required | Description |", "| --- | --- | --- | --- | --- |")
@@ -83,8 +83,8 @@ def _operation(
 
 def _schema(api: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterator[str]:
     found = _resolve(api, schema)
-    if found.get("description"):
-        yield from (str(found["description"]), "")
+    if description := _text(found.get("description")):
+        yield from (description, "")
     parts = [_resolve(api, part) for part in (found, *_list(found.get("allOf")))]
     properties = [
         (name, _mapping(value), name in _list(part.get("required")))
@@ -110,12 +110,12 @@ def _type(api: Mapping[str, Any], schema: Mapping[str, Any], depth: int = 0) -> 
         if options := _list(schema.get(key)):
             return " or ".join(_type(api, _mapping(option), depth + 1) for option in options[:8])
     kind = schema.get("type")
-    name = " or ".join(map(str, kind)) if isinstance(kind, list) else str(kind or "any")
+    name = " or ".join(map(_text, kind[:8])) if isinstance(kind, list) else _text(kind) or "any"
     if name == "array":
         return f"array of {_type(api, _mapping(schema.get('items')), depth + 1)}"
-    values = ", ".join(str(value) for value in _list(schema.get("enum"))[:20])
-    form = f" ({schema['format']})" if schema.get("format") else ""
-    default = f", default {schema['default']}" if "default" in schema else ""
+    values = ", ".join(_line(value) for value in _list(schema.get("enum"))[:20])
+    form = f" ({_line(schema['format'])})" if schema.get("format") else ""
+    default = f", default {_line(schema['default'])}" if "default" in schema else ""
     return f"{name}{form}{f': {values}' if values else ''}{default}"
 
 
@@ -137,7 +137,12 @@ def _row(cells: Sequence[Any]) -> str:
 
 
 def _line(value: Any) -> str:
-    return "" if value is None else " ".join(str(value).split())
+    return " ".join(_text(value).split())
+
+
+def _text(value: Any) -> str:
+    """A scalar; a list or mapping where text belongs may be a bomb of references."""
+    return str(value) if isinstance(value, str | int | float) else ""
 
 
 def _mapping(value: Any) -> dict[str, Any]:

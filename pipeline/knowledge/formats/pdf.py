@@ -45,7 +45,9 @@ def _lines(document: object, number: int) -> list[str]:
     try:
         text = page.get_textpage()
         try:
-            return [" ".join(line.split()) for line in text.get_text_bounded().splitlines()]
+            # PDFium joins a divided word and marks where the hyphen was
+            content = text.get_text_bounded().translate({0x02: None, 0xFFFE: None})
+            return [" ".join(line.split()) for line in content.splitlines()]
         finally:
             text.close()
     finally:
@@ -75,8 +77,8 @@ def _paragraphs(lines: Iterable[str]) -> str:
     text = ""
     for line in lines:
         shown = f"\\{line}" if line.startswith(("#", ">", "```", "~~~")) else line
-        if text.endswith("\ufffe") or (text.endswith("-") and text[-2:-1].isalpha() and line[:1].islower()):
-            text = text[:-1] + line  # PDFium marks a divided word's hyphen with U+FFFE
+        if text.endswith("-") and text[-2:-1].isalpha() and line[:1].islower():
+            text = text[:-1] + line
         else:
             text += ("\n" if text else "") + shown
     return text.strip()
