@@ -56,6 +56,21 @@ class BotSettings(BaseSettings):
         alias="SLACK_ADMINS",
         description="User ids (`U…`), separated by commas, who see the settings in the app's home tab.",
     )
+    slack_threads: str = Field(
+        "follow-ups",
+        alias="PROMPTAI_SLACK_THREADS",
+        description="Which messages without a mention continue a thread: `follow-ups` of the person who asked, `always` or `mention` (none); `follow-ups,C0123=always` sets a channel apart.",
+    )
+    slack_experts: str = Field(
+        "",
+        alias="SLACK_EXPERTS",
+        description="Whose ratings count as experts': user ids (`U…`), user groups (`S…`) or home workspaces (`T…`), separated by commas.",
+    )
+    slack_humans: str = Field(
+        "",
+        alias="SLACK_HUMANS",
+        description="Where `Ask a human` posts: a channel (`C…`), and after a space a user group (`S…`) to call there. The bot must be a member.",
+    )
     slack_rate: Annotated[float, Field(gt=0)] = Field(
         1.0,
         alias="SLACK_RATE",
@@ -130,6 +145,19 @@ class BotSettings(BaseSettings):
     def slack_admin_ids(self) -> frozenset[str]:
         """`slack_admins` one by one."""
         return frozenset(user.strip() for user in self.slack_admins.split(",") if user.strip())
+
+    @property
+    def slack_expert_ids(self) -> frozenset[str]:
+        """`slack_experts` one by one."""
+        return frozenset(item.strip() for item in self.slack_experts.split(",") if item.strip())
+
+    @property
+    def slack_humans_channel(self) -> str:
+        return self.slack_humans.split(" ")[0]
+
+    @property
+    def slack_humans_group(self) -> str:
+        return self.slack_humans.partition(" ")[2].strip()
 
     @property
     def slack_enabled(self) -> bool:

@@ -22,7 +22,12 @@ from bot.errors import DeliveryUnavailable, SettingsError
 from bot.messages import Platform
 from bot.settings import BotSettings
 from bot.slack.api import SlackApi, make_client
+from bot.slack.background import Background
+from bot.slack.commands import COMMAND, SHORTCUT, Commands
 from bot.slack.delivery import SlackDelivery
+from bot.slack.experts import Experts
+from bot.slack.feedback import Feedback, Humans
+from bot.slack.feedback_views import HUMAN, REASON_VIEW, UNDO, WHY
 from bot.slack.identity import Introduction
 from bot.slack.listeners import Listeners
 from bot.slack.oauth import Installer, OAuthApp
@@ -31,6 +36,7 @@ from bot.slack.rendering import ACTION_ID
 from bot.slack.requests import EventEndpoint
 from bot.slack.socket import SocketConnection
 from bot.slack.workspaces import InstalledWorkspaces, SingleWorkspace, Workspaces
+from bot.threads import ThreadRule, parse_modes
 
 __all__ = ["EVENTS", "SCOPES", "SlackAdapter", "SlackDelivery", "SlackParts", "build_app", "slack_parts"]
 
@@ -43,21 +49,30 @@ EVENTS = (
     "app_uninstalled",
     "tokens_revoked",
 )
-"""The events that are listened to. The manifest subscribes to them, to `message` as `message.im`."""
+"""The events that are listened to. The manifest subscribes to them, to `message` as `message.im`, `.channels`, `.groups` and `.mpim`."""
 
 SCOPES = {
     "app_mentions:read": "to hear questions in channels (app_mention)",
     "im:history": "to hear questions in direct messages (message.im)",
     "reactions:read": "to count thumbs as ratings (reaction_added, reaction_removed)",
-    "chat:write": "to answer (chat.postMessage, chat.update)",
-    "channels:history": "to find, after a crash, a reply begun in a public channel's thread (conversations.replies)",
-    "groups:history": "the same in a private channel's thread",
-    "mpim:history": "the same in a group direct message's thread",
+    "chat:write": "to answer (chat.postMessage, chat.update, chat.startStream, assistant.threads.setStatus, …)",
+    "channels:history": "to hear follow-ups in public channels' threads (message.channels), and to find a reply after a crash",
+    "groups:history": "the same in private channels",
+    "mpim:history": "the same in group direct messages",
+    "assistant:write": "to suggest questions in the app's pane (assistant.threads.setSuggestedPrompts)",
+    "commands": "for /promptai and “Ask about this message”",
+    "usergroups:read": "to know the experts where SLACK_EXPERTS names a user group (usergroups.users.list)",
 }
 """The bot token's scopes and what each is needed for; the manifest asks for these and no others."""
 
 
-def build_app(conversation: Conversation, settings: BotSettings, workspaces: Workspaces, parts: SlackParts) -> AsyncApp:
+def build_app(
+    conversation: Conversation,
+    settings: BotSettings,
+    workspaces: Workspaces,
+    parts: SlackParts,
+    background: Background | None = None,
+) -> AsyncApp:
     """The routes. Events are acknowledged after their listener, so what fails is delivered again."""
     logger = logging.getLogger("slack_bolt.promptai")
     # Below WARNING the library logs whole requests, unverified ones too; `listeners` and `requests` say what matters.
@@ -79,7 +94,26 @@ def build_app(conversation: Conversation, settings: BotSettings, workspaces: Wor
         # `incoming.py` ignores the bot's own events, and says so in the log.
         ignoring_self_events_enabled=False,
     )
-    listeners = Listeners(conversation, workspaces, parts.notices, parts.home)
+    feedback = Feedback(
+        conversation,
+        parts.store,
+        workspaces,
+        parts.budget,
+        Experts(settings.slack_expert_ids),
+        Humans(settings.slack_humans_channel, settings.slack_humans_group),
+        background or Background(),
+    )
+    commands = Commands(conversation, parts.store, workspaces, feedback, settings.suggestions)
+    default, modes = parse_modes(settings.slack_threads)
+    listeners = Listeners(
+        conversation,
+        workspaces,
+        parts.notices,
+        parts.home,
+        threads=ThreadRule(parts.store, modes, default),
+        feedback=feedback,
+        commands=commands,
+    )
     others = {
         "app_home_opened": listeners.home,
         "app_uninstalled": listeners.uninstalled,
@@ -88,6 +122,12 @@ def build_app(conversation: Conversation, settings: BotSettings, workspaces: Wor
     for event in EVENTS:
         app.event(event)(others.get(event, listeners.event))
     app.action(ACTION_ID)(listeners.click)
+    app.action(WHY)(feedback.why)
+    app.action(HUMAN)(feedback.human)
+    app.action(UNDO)(feedback.undo)
+    app.view(REASON_VIEW)(feedback.explained)
+    app.command(COMMAND)(commands.command)
+    app.shortcut(SHORTCUT)(commands.shortcut)
     app.event(re.compile(".*"))(listeners.nothing_to_do)
     app.action(re.compile(".*"))(listeners.nothing_to_do)
     app.error(listeners.failed)
@@ -142,7 +182,8 @@ class SlackAdapter:
             self._installer = Installer(oauth_app(settings), parts.states, parts.installations, api_with)
         else:
             raise SettingsError("Slack is switched off: set SLACK_BOT_TOKEN, or SLACK_CLIENT_ID.")
-        self._app = build_app(conversation, settings, self._workspaces, parts)
+        self._background = Background()
+        self._app = build_app(conversation, settings, self._workspaces, parts, self._background)
         self._secret = settings.slack_signing_secret
         self._socket: SocketConnection | None = None
         if app_token := settings.slack_app_token:
@@ -181,6 +222,7 @@ class SlackAdapter:
         await self._workspaces.close()
         if self._socket is not None:
             await self._socket.close()
+        await self._background.close()
         await self.delivery.close()
         if self._client.session is not None:
             await self._client.session.close()

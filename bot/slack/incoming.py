@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -19,6 +19,9 @@ VOTES = {"+1": Vote.UP, "thumbsup": Vote.UP, "-1": Vote.DOWN, "thumbsdown": Vote
 
 ANSWERED_SUBTYPES = ("file_share", "thread_broadcast")
 """Message subtypes in which a person says something; all others are notices, edits and deletions."""
+
+_SOMEBODY = re.compile(r"<@[UW]|<!(?:subteam|here|channel|everyone)")
+"""A mention of people in raw Slack text."""
 
 _TS = re.compile(r"(\d{1,12})\.(\d{6})")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -45,7 +48,16 @@ class Ignored:
     """For the log: why nothing was done."""
 
 
-def read_event(body: Payload, *, me: BotIdentity, tenant: str) -> Question | Rating | Ignored:
+@dataclass(frozen=True, slots=True)
+class Overheard:
+    """A message in a thread of a channel that mentions the bot not: whether it is a question, the thread tells."""
+
+    question: Question
+    to_others: bool
+    """It mentions somebody."""
+
+
+def read_event(body: Payload, *, me: BotIdentity, tenant: str) -> Question | Rating | Overheard | Ignored:
     """Translate an `event_callback` body."""
     event = _object(body, "event")
     match _text(event, "type"):
@@ -98,7 +110,20 @@ def parse_button_value(value: str) -> tuple[Vote, str] | None:
     return (Vote(name), reply_id) if name in list(Vote) else None
 
 
-def _read_message(body: Payload, event: Payload, *, me: BotIdentity, tenant: str) -> Question | Ignored:
+def read_shortcut(body: Payload, *, me: BotIdentity, tenant: str) -> Question | Ignored:
+    """Translate "Ask about this message" (`message_action`). A person's second use on the same message asks nothing new."""
+    message, channel, user = _object(body, "message"), _text(_object(body, "channel"), "id"), _object(body, "user")
+    ts, asked_at = _text(message, "ts"), _time(_text(body, "action_ts"))
+    team = _text(user, "team_id") or _text(_object(body, "team"), "id")
+    asked = _question(
+        body, {**message, "channel": channel, "user": _text(user, "id"), "user_team": team}, me=me, tenant=tenant
+    )
+    if isinstance(asked, Ignored) or not asked.text:
+        return Ignored("a shortcut on a message without words")
+    return replace(asked, message_id=f"{ts}:{asked.person.id}", asked_at=asked_at or asked.asked_at)
+
+
+def _read_message(body: Payload, event: Payload, *, me: BotIdentity, tenant: str) -> Question | Overheard | Ignored:
     subtype = _text(event, "subtype")
     if subtype == "message_changed":
         return _read_edit(body, event, me=me, tenant=tenant)
@@ -108,7 +133,12 @@ def _read_message(body: Payload, event: Payload, *, me: BotIdentity, tenant: str
         return Ignored(f"a message of subtype {subtype}")
     direct = _text(event, "channel_type") == "im"
     if _text(event, "type") == "message" and not direct and not mentions(_text(event, "text"), me.user_id):
-        return Ignored("a message in a channel that does not mention the bot")
+        thread = _text(event, "thread_ts")
+        if not thread or thread == _text(event, "ts"):
+            return Ignored("a message in a channel that does not mention the bot")
+        asked = _question(body, event, me=me, tenant=tenant)
+        to_others = _SOMEBODY.search(_text(event, "text")) is not None
+        return asked if isinstance(asked, Ignored) else Overheard(asked, to_others)
     return _question(body, event, me=me, tenant=tenant)
 
 

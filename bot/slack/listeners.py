@@ -15,9 +15,12 @@ from bot.conversation import Conversation
 from bot.errors import DeliveryError
 from bot.messages import Question, Rating
 from bot.slack.api import SlackRefused
+from bot.slack.commands import Commands
+from bot.slack.feedback import Feedback
 from bot.slack.home_tab import HomeTab
-from bot.slack.incoming import Ignored, read_button, read_event
+from bot.slack.incoming import Ignored, Overheard, read_button, read_event
 from bot.slack.workspaces import Notices, Place, Workspaces
+from bot.threads import ThreadRule
 
 log = structlog.get_logger(__name__)
 
@@ -28,7 +31,20 @@ DECLINE_PAUSE = timedelta(hours=1)
 class Listeners:
     """The listeners that the routing table names. An error out of one means: do not acknowledge, deliver again."""
 
-    def __init__(self, conversation: Conversation, workspaces: Workspaces, notices: Notices, home: HomeTab) -> None:
+    def __init__(
+        self,
+        conversation: Conversation,
+        workspaces: Workspaces,
+        notices: Notices,
+        home: HomeTab,
+        *,
+        threads: ThreadRule,
+        feedback: Feedback,
+        commands: Commands,
+    ) -> None:
+        self._threads = threads
+        self._feedback = feedback
+        self._commands = commands
         self._conversation = conversation
         self._workspaces = workspaces
         self._notices = notices
@@ -52,7 +68,9 @@ class Listeners:
         """Somebody opened one of the app's tabs."""
         event = request.body.get("event") or {}
         place = await self._place(request.body)
-        if place is not None and event.get("tab") == "home" and isinstance(event.get("user"), str):
+        if place is not None and event.get("tab") == "messages":
+            await self._commands.suggest(event, place)
+        elif place is not None and event.get("tab") == "home" and isinstance(event.get("user"), str):
             await self._home.show(event["user"], place, self._workspaces)
 
     async def uninstalled(self, request: AsyncBoltRequest) -> None:
@@ -75,7 +93,9 @@ class Listeners:
             self._ignore(Ignored("a workspace in which the bot is not installed"), body)
         return place
 
-    async def _hand_over(self, message: Question | Rating | Ignored, place: Place, body: dict[str, Any]) -> None:
+    async def _hand_over(
+        self, message: Question | Rating | Overheard | Ignored, place: Place, body: dict[str, Any]
+    ) -> None:
         if place.tenant is None:
             if isinstance(message, Question):
                 await self._decline(message)
@@ -83,8 +103,13 @@ class Listeners:
         match message:
             case Question():
                 await self._conversation.ask(message)
+            case Overheard(question, to_others):
+                if await self._threads.takes(question, to_others=to_others):
+                    await self._conversation.ask(question)
+                else:
+                    self._ignore(Ignored("a message in a thread that is not for the bot"), body)
             case Rating():
-                await self._conversation.rate(message)
+                await self._feedback.rate(message, place)
             case Ignored():
                 self._ignore(message, body)
 

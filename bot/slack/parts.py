@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from bot.settings import BotSettings
 from bot.slack.budget import LIMITS, Budget
+from bot.slack.commands import Popular
 from bot.slack.delivery import Replies
+from bot.slack.feedback import RatedStore
 from bot.slack.home_tab import HomeTab, Sources
 from bot.slack.leases import LeasedBudget, scaled
 from bot.slack.tenants import Links, SlackTenants
 from bot.slack.workspaces import Installations, Notices, States, TenantOf
 from bot.store import Cipher, Engine, SqlBudgets, SqlInstallations, SqlNotices, SqlOAuthStates, SqlRecent, SqlStore
+from bot.threads import Threads
+
+
+class SlackStore(RatedStore, Replies, Threads, Popular, Protocol):
+    """What `bot.store.SqlStore` offers to this folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +33,7 @@ class SlackParts:
     """What has been said lately."""
     budget: Budget
     """How many calls Slack takes."""
-    store: Replies
+    store: SlackStore
     """Replies and what people did with them."""
     home: HomeTab
     """What the app's home tab shows."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from bot.conversation import Conversation, Exchange
 from bot.errors import StoreUnavailable
 from bot.messages import Person, Platform, Question, Rating, RatingOutcome
-from bot.store import StoredQuestion
+from bot.store import Claim, StoredQuestion
+from bot.threads import ThreadState
 from pipeline.types import Turn
 
 
@@ -22,6 +24,11 @@ class MemoryStore:
         """Reply id -> question id: what may be rated."""
         self.reply_messages: dict[str, dict[int, str]] = {}
         """Question id -> part -> message id."""
+        self.talk: list[tuple[str, datetime]] = []
+        """(thread, when) people wrote to each other."""
+        self.claims: dict[str, str | None] = {}
+        """Questions that are passed on -> the message to the people, once there is one."""
+        self.asked_often: list[str] = []
         self.down = False
         self.gate = asyncio.Event()
         self.gate.set()
@@ -75,6 +82,34 @@ class MemoryStore:
         await self._reach()
         asked = self.questions.get(self.answers.get(message_id, ""))
         return None if asked is None else StoredQuestion(asked, message_id, None, None, True)
+
+    async def thread_state(self, message: Question) -> ThreadState:
+        await self._reach()
+        asked = [q for q in self.questions.values() if q.thread == message.thread and q.asked_at < message.asked_at]
+        mine = [q.asked_at for q in asked if q.person.id == message.person.id]
+        others = [q.asked_at for q in asked if q.person.id != message.person.id]
+        others += [at for thread, at in self.talk if thread == message.thread and at < message.asked_at]
+        return ThreadState(bool(asked), max(mine, default=None), max(others, default=None))
+
+    async def overheard(self, message: Question) -> None:
+        await self._reach()
+        self.talk.append((message.thread, message.asked_at))
+
+    async def claim(self, question_id: str, person: Person) -> Claim:
+        await self._reach()
+        if question_id not in self.claims:
+            self.claims[question_id] = None
+            return Claim.MINE
+        return Claim.UNDERWAY if self.claims[question_id] is None else Claim.DONE
+
+    async def escalated(self, question_id: str, message_id: str) -> None:
+        self.claims[question_id] = message_id
+
+    async def release(self, question_id: str) -> None:
+        self.claims.pop(question_id, None)
+
+    async def popular(self, tenant: str, limit: int) -> Sequence[str]:
+        return self.asked_often[:limit]
 
     async def _reach(self) -> None:
         await self.gate.wait()

@@ -12,6 +12,7 @@ import yaml
 
 from bot.slack import EVENTS, SCOPES, build_app
 from bot.slack.api import SlackApi, make_client
+from bot.slack.commands import COMMAND, SHORTCUT
 from bot.slack.identity import Introduction
 from bot.slack.oauth import REDIRECT_PATH
 from bot.slack.workspaces import SingleWorkspace
@@ -25,6 +26,9 @@ PATH = ROOT / "manifests" / "slack.yaml"
 NEEDED = {
     "app_mention": "app_mentions:read",
     "message.im": "im:history",
+    "message.channels": "channels:history",
+    "message.groups": "groups:history",
+    "message.mpim": "mpim:history",
     "reaction_added": "reactions:read",
     "reaction_removed": "reactions:read",
     "app_home_opened": None,
@@ -44,6 +48,10 @@ METHODS = {
     "chat.appendStream": {"chat:write"},
     "chat.stopStream": {"chat:write"},
     "assistant.threads.setStatus": {"chat:write"},
+    "assistant.threads.setSuggestedPrompts": {"assistant:write"},
+    "chat.getPermalink": set(),
+    "usergroups.users.list": {"usergroups:read"},
+    "views.open": set(),
     "views.publish": set(),
     "conversations.replies": {"channels:history", "groups:history", "im:history", "mpim:history"},
 }
@@ -64,8 +72,10 @@ async def test_the_events_are_those_that_the_code_listens_to(manifest: dict[str,
         api = SlackApi(make_client(slack.url, None))
         workspaces = SingleWorkspace(Introduction(api), api, memory_parts().tenant_of)
         app = build_app(memory_conversation()[0], slack_settings(slack), workspaces, memory_parts())
-    # One listener an event, one for the thumbs, two that acknowledge the rest.
-    assert len(app._async_listeners) == len(EVENTS) + 3
+    # Besides: thumbs, three buttons, a dialog, a command, a shortcut, and two that acknowledge the rest.
+    assert len(app._async_listeners) == len(EVENTS) + 9
+    assert [c["command"] for c in manifest["features"]["slash_commands"]] == [COMMAND]
+    assert [s["callback_id"] for s in manifest["features"]["shortcuts"]] == [SHORTCUT]
 
 
 def test_the_scopes_are_those_that_events_and_methods_need(manifest: dict[str, Any]) -> None:
@@ -78,7 +88,7 @@ def test_the_scopes_are_those_that_events_and_methods_need(manifest: dict[str, A
         )
     )
     assert called == METHODS.keys()
-    assert set(scopes) == {NEEDED[event] for event in events if NEEDED[event]}.union(*METHODS.values())
+    assert set(scopes) == {NEEDED[event] for event in events if NEEDED[event]}.union(*METHODS.values(), {"commands"})
     assert sorted(scopes) == sorted(SCOPES)
 
 
@@ -89,7 +99,7 @@ def test_every_scope_says_why(manifest: dict[str, Any]) -> None:
 
 def test_the_page_for_admins_explains_every_scope() -> None:
     page = (ROOT / "docs" / "slack.md").read_text()
-    assert re.findall(r"^\| `([a-z_.]+:[a-z.]+)` \|", page, re.MULTILINE) == list(SCOPES)
+    assert re.findall(r"^\| `([a-z_.:]+)` \|", page, re.MULTILINE) == list(SCOPES)
 
 
 def test_direct_messages_and_buttons_work(manifest: dict[str, Any]) -> None:

@@ -147,7 +147,14 @@ class LocalSlack:
         await self.click(reply, action, user=user)
 
     async def messages(self, channel: str = CHANNEL) -> list[Json]:
-        """Everything in a channel, as it stands."""
+        """Everything that everybody sees in a channel, as it stands."""
+        return [message for message in await self._all(channel) if message.get("subtype") != "ephemeral"]
+
+    async def whispers(self, channel: str = CHANNEL) -> list[Json]:
+        """What single people were told there."""
+        return [message for message in await self._all(channel) if message.get("subtype") == "ephemeral"]
+
+    async def _all(self, channel: str) -> list[Json]:
         async with self._session.get(f"{self.url}/_control/messages/{channel}") as response:
             found: list[Json] = (await response.json())["messages"]
             return found

@@ -72,6 +72,31 @@ async def test_people_who_talk_to_each_other_are_left_alone(product: Product) ->
     assert [await product.slack.replies(message) for message in said] == [[], [], []]
 
 
+async def test_the_asker_goes_on_without_a_mention_and_others_are_left_alone(product: Product) -> None:
+    first, _ = await asked_and_answered(product, f"<@{BOT}> does this thread go on?")
+    follow_up = await product.slack.say("and on Android?", thread=first["ts"])
+    await product.slack.until(follow_up, lambda found: sum(DONE in r["text"] for r in found) == 2)
+    await product.slack.say("I think so.", user=BOB, thread=first["ts"])
+    await product.slack.say("Are you sure?", thread=first["ts"])
+    await asked_and_answered(product, f"<@{BOT}> is anybody still there?")
+    assert len(await product.slack.replies(first)) == 2
+
+
+async def test_a_rating_is_acknowledged_to_its_person_alone(product: Product) -> None:
+    _, reply = await asked_and_answered(product, f"<@{BOT}> is this acknowledged?")
+    await product.slack.react(reply, "-1", user=BOB)
+    async with asyncio.timeout(30):
+        while not (told := [w for w in await product.slack.whispers() if w.get("ephemeral_to") == BOB]):
+            await asyncio.sleep(0.1)
+    assert "did not help" in told[-1]["text"]
+    undo = next(b for b in told[-1]["blocks"][1]["elements"] if b["action_id"] == "promptai_undo")
+    await rated(product, "is this acknowledged?", {BOB: ("down", "reaction")})
+    await product.slack.click(
+        told[-1], {"type": "button", "action_id": undo["action_id"], "value": undo["value"]}, user=BOB
+    )
+    await rated(product, "is this acknowledged?", {})
+
+
 async def test_a_message_without_words_gets_help(product: Product) -> None:
     question = await product.slack.say(f"<@{BOT}>")
     (reply,) = await product.slack.until(question, lambda found: found and "Ask me a question" in found[0]["text"])
