@@ -10,14 +10,17 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 import structlog
 
-from bot.errors import StoreUnavailable
+from bot.errors import BotError, StoreUnavailable
+from bot.isolation import IsolationWatch
 from bot.lock import own_data_dir
 from bot.settings import BotSettings
-from bot.store import Engine, SqlStore, SqlTenants, database_url, migrate, open_engine, pending_migration
+from bot.store import Engine, SqlFreshness, SqlStore, SqlTenants, database_url, migrate, open_engine, pending_migration
 from pipeline.answering import AnsweringOptions, AnsweringPipeline
+from pipeline.knowledge.canaries import Canaries
 from pipeline.knowledge.catalog import Catalog
 from pipeline.knowledge.sync import Syncer
 from pipeline.llm import ModelHost
@@ -25,11 +28,12 @@ from pipeline.llm.embedded import EmbeddedServer
 from pipeline.llm.tgi import ModelServer
 from pipeline.retrieval.chroma import ChromaVectors
 from pipeline.retrieval.embedder import SentenceTransformerEmbedder
+from pipeline.retrieval.guard import GuardedRetriever
 from pipeline.retrieval.keywords import TantivyKeywords
 from pipeline.retrieval.protocols import KeywordIndex, VectorIndex
 from pipeline.retrieval.retriever import Retriever
 from pipeline.settings import PipelineSettings
-from pipeline.types import SHARED, Document, Passage
+from pipeline.types import SHARED, Document, Filters, Passage
 
 log = structlog.get_logger(__name__)
 
@@ -47,7 +51,8 @@ class Core:
     embedder: SentenceTransformerEmbedder
     vectors: VectorIndex
     keywords: KeywordIndex
-    retriever: Retriever
+    retriever: GuardedRetriever
+    isolation: IsolationWatch
     syncer: Syncer
     models: ModelHost
     _stack: AsyncExitStack
@@ -138,17 +143,23 @@ async def open_core(bot: BotSettings, settings: PipelineSettings) -> AsyncIterat
         keywords = TantivyKeywords(settings.data_dir / "keywords")
         stack.push_async_callback(keywords.close)
         catalog = Catalog(engine)
+        tenants = SqlTenants(engine, default=bot.tenant)
+        filters = Filters(settings.language, settings.release)
+        retriever = GuardedRetriever(Retriever(embedder, vectors, keywords, catalog, filters=filters))
         yield Core(
             bot=bot,
             settings=settings,
             engine=engine,
             store=store,
-            tenants=SqlTenants(engine, default=bot.tenant),
+            tenants=tenants,
             catalog=catalog,
             embedder=embedder,
             vectors=vectors,
             keywords=keywords,
-            retriever=Retriever(embedder, vectors, keywords, catalog),
+            retriever=retriever,
+            isolation=IsolationWatch(
+                Canaries(catalog, embedder, vectors, keywords), tenants.names, retriever, every=bot.canary_seconds
+            ),
             # the data folder has one owner: whoever owns it next takes over a killed one's leases
             syncer=Syncer(
                 catalog,
@@ -156,7 +167,17 @@ async def open_core(bot: BotSettings, settings: PipelineSettings) -> AsyncIterat
                 vectors,
                 keywords,
                 holder=f"{socket.gethostname()}:{settings.data_dir.absolute()}"[-300:],
+                after_switch=partial(_mark_stale, SqlFreshness(engine)),
             ),
             models=model_host(settings),
             _stack=stack,
         )
+
+
+async def _mark_stale(freshness: SqlFreshness) -> None:
+    """Mark past answers that cite what has just changed; the next sync makes up for a failure."""
+    try:
+        if marked := await freshness.mark():
+            log.info("answers_went_stale", citations=marked)
+    except BotError as error:
+        log.warning("stale_answers_not_marked", error=str(error))

@@ -13,9 +13,10 @@ from typing import Any
 from bot.app import Core
 from bot.errors import BotError
 from bot.syncing import sources, sync
+from bot.tenant_commands import check_tenants, remove_tenant
 from pipeline.answering import AnsweringPipeline
 from pipeline.errors import PipelineError
-from pipeline.types import Answer, AnswerReady, DraftReady, Hit, Mode, PassagesFound, StageStarted, TextDelta
+from pipeline.types import Answer, AnswerReady, DraftReady, Filters, Hit, Mode, PassagesFound, StageStarted, TextDelta
 
 Event = dict[str, Any]
 
@@ -23,6 +24,7 @@ Event = dict[str, Any]
 async def run_command(core: Core, name: str, params: Mapping[str, Any]) -> AsyncGenerator[Event, None]:
     """Run a command by name. Errors become a last event `{"event": "error", "message": …}`."""
     commands = {"ask": ask, "search": search, "sync": sync, "sources": sources}
+    commands |= {"check_tenants": check_tenants, "remove_tenant": remove_tenant}
     try:
         async with aclosing(commands[name](core, params)) as events:
             async for event in events:
@@ -53,7 +55,11 @@ async def ask(core: Core, params: Mapping[str, Any]) -> AsyncGenerator[Event, No
 async def search(core: Core, params: Mapping[str, Any]) -> AsyncGenerator[Event, None]:
     """`question`, `draft` (or None), `tenant`, `k`: what retrieval finds and why."""
     hits = await core.retriever.retrieve(
-        params["question"], draft=params.get("draft"), tenant=params["tenant"], k=params["k"]
+        params["question"],
+        draft=params.get("draft"),
+        tenant=params["tenant"],
+        k=params["k"],
+        filters=Filters(params.get("language") or "", params.get("release") or ""),
     )
     yield {"event": "hits", "hits": [{**hit_json(hit), "text": hit.passage.text} for hit in hits]}
 
@@ -67,6 +73,7 @@ def hit_json(hit: Hit) -> Event:
         "heading_path": list(hit.passage.heading_path),
         "score": hit.score,
         "similarity": hit.similarity,
+        "neighbours": list(hit.neighbours),
         "found_by": [
             {"query": by.query, "rank": by.rank, "score": by.score, "weight": by.weight} for by in hit.found_by
         ],

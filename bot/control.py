@@ -43,7 +43,7 @@ def control_app(core: Core) -> web.Application:
         return response
 
     app = web.Application()
-    app.add_routes([web.post("/{name:ask|search|sync|sources}", handle)])
+    app.add_routes([web.post("/{name:ask|search|sync|sources|check_tenants|remove_tenant}", handle)])
     return app
 
 

@@ -37,6 +37,10 @@ class IsolationWatch:
         self._every = every
         self._sleep = sleep
 
+    def report_to(self, metrics: Metrics) -> None:
+        """From now on count checks and leaks there."""
+        self._metrics = metrics
+
     async def run(self) -> None:
         """Check for ever. A check that cannot be made changes nothing: whoever was refused stays refused."""
         while True:

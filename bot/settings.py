@@ -127,6 +127,11 @@ class BotSettings(BaseSettings):
     answer_timeout: Annotated[float, Field(gt=0)] = Field(
         180.0, alias="PROMPTAI_ANSWER_TIMEOUT", description="Seconds until a question gets an apology instead."
     )
+    canary_seconds: Annotated[float, Field(gt=0)] = Field(
+        300.0,
+        alias="PROMPTAI_CANARY_SECONDS",
+        description="Seconds between two checks that no tenant can find another one's documents.",
+    )
     example_questions: str = Field(
         "",
         alias="PROMPTAI_EXAMPLE_QUESTIONS",

@@ -91,6 +91,33 @@ async def show_hits(events: Events, *, as_json: bool) -> None:
     out.print(table)
 
 
+async def show_isolation(events: Events, *, as_json: bool) -> None:
+    """Who can find what is not theirs, and where nothing was proven. Exit status 1 if anybody can."""
+    async with aclosing(_checked(events)) as checked:
+        async for event in checked:
+            if as_json:
+                print(json.dumps({key: event[key] for key in ("tenants", "leaks", "blind")}))
+            else:
+                for leak in event["leaks"]:
+                    out.print(f"[red]LEAK[/] {leak['reader']} can find what is {leak['owner']}'s ({leak['place']}).")
+                for blind in event["blind"]:
+                    out.print(f"{blind['tenant']}: its own canary is not found ({blind['place']}); nothing is proven.")
+                out.print(f"{len(event['tenants'])} tenants, {len(event['leaks'])} leaks.")
+            if event["leaks"] or event["blind"]:
+                raise SystemExit(1)
+
+
+async def show_removed(events: Events, *, as_json: bool) -> None:
+    """What a tenant's removal removed."""
+    async with aclosing(_checked(events)) as checked:
+        async for event in checked:
+            if as_json:
+                print(json.dumps({"tenant": event["tenant"], "lost": event["lost"]}))
+            else:
+                lost = ", ".join(f"{count} {name}" for name, count in event["lost"].items()) or "nothing"
+                out.print(f"Removed {event['tenant']}: {lost}. Looked again: nothing is left.")
+
+
 async def show_sync(events: Events, *, as_json: bool) -> None:
     """A progress bar and a report for each source; or one JSON object a source. Exit status 1 if a document failed."""
     failed = False

@@ -61,6 +61,14 @@ class PipelineSettings(BaseSettings):
     passages: Annotated[int, Field(ge=1, le=20)] = Field(
         5, alias="PROMPTAI_PASSAGES", description="Passages shown to the model, 1 to 20."
     )
+    language: str = Field(
+        "",
+        alias="PROMPTAI_LANGUAGE",
+        description="Leave out documents in another language, for example `en`; unset: any.",
+    )
+    release: str = Field(
+        "", alias="PROMPTAI_RELEASE", description="Leave out documents of another product version; unset: any."
+    )
     min_similarity: Annotated[float, Field(ge=-1, le=1)] = Field(
         0.25,
         alias="PROMPTAI_MIN_SIMILARITY",

@@ -47,6 +47,8 @@ def search(
     draft: Annotated[str | None, typer.Option(help="Retrieve with this draft too, as combined mode does.")] = None,
     k: Annotated[int, typer.Option("-k", min=1, max=100, help="How many passages.")] = 5,
     tenant: Tenant = None,
+    language: Annotated[str | None, typer.Option(help="Leave out documents in another language: en, pt-br, …")] = None,
+    release: Annotated[str | None, typer.Option(help="Leave out documents of another product version.")] = None,
     as_json: Json = False,
 ) -> None:
     """Show which passages are found for a question, and why: which query found each, at which rank.
@@ -57,7 +59,7 @@ def search(
 
     if not question.strip():
         fail('Search for something, for example: promptai search "rebuffering"')
-    params = {"question": question.strip(), "draft": draft, "k": k}
+    params = {"question": question.strip(), "draft": draft, "k": k, "language": language, "release": release}
     run(
         with_settings(
             lambda bot, settings: show_hits(

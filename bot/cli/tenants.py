@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bot.cli import app
-from bot.cli.common import Json, checked_tenant, err, fail, run, with_settings
+from bot.cli.common import Json, checked_tenant, command, err, fail, run, with_settings
 from bot.messages import Platform
 from bot.settings import BotSettings
 from bot.tenancy import TenantLink
@@ -84,6 +84,37 @@ def unlink(slack: Slack = None, teams: Teams = None, channel: Channel = None) ->
         err.print("Unlinked.")
 
     _with_tenants(work)
+
+
+@tenants_app.command("check")
+def check(as_json: Json = False) -> None:
+    """Prove that tenants are kept apart: nobody may find another one's canary. Exit status 1 on a leak."""
+    from bot.terminal import show_isolation
+
+    run(
+        with_settings(
+            lambda bot, settings: show_isolation(command(bot, settings, "check_tenants", {}), as_json=as_json)
+        )
+    )
+
+
+@tenants_app.command("remove")
+def remove(
+    name: Name,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Remove everything of a tenant: documents, both indexes, questions, answers, ratings, links. There is no way back."""
+    from bot.terminal import show_removed
+
+    params = {"tenant": checked_tenant(name)}
+    if not yes:
+        typer.confirm(f"Remove {name} with all its documents, questions, answers and ratings?", abort=True, err=True)
+    run(
+        with_settings(
+            lambda bot, settings: show_removed(command(bot, settings, "remove_tenant", params), as_json=as_json)
+        )
+    )
 
 
 def _workspace(slack: str | None, teams: str | None) -> tuple[Platform, str]:

@@ -14,9 +14,11 @@ from bot.store.database import (
 from bot.store.encryption import Cipher, new_key
 from bot.store.escalations import Claim
 from bot.store.experiments import SqlExperiments
+from bot.store.freshness import SqlFreshness
 from bot.store.installations import SlackInstallation, SqlInstallations, SqlOAuthStates
 from bot.store.notices import SqlNotices
 from bot.store.recent import RecentQuestion, SqlRecent
+from bot.store.removal import SqlRemoval
 from bot.store.rows import StoredQuestion, answer_id
 from bot.store.sql import SqlStore
 from bot.store.tenants import SqlTenants
@@ -29,10 +31,12 @@ __all__ = [
     "SlackInstallation",
     "SqlBudgets",
     "SqlExperiments",
+    "SqlFreshness",
     "SqlInstallations",
     "SqlNotices",
     "SqlOAuthStates",
     "SqlRecent",
+    "SqlRemoval",
     "SqlStore",
     "SqlTenants",
     "StoredQuestion",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -62,8 +62,13 @@ class Syncer:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         holder: str = "local",
         workers: Callable[[], Workers] | None = None,
+        after_switch: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
-        """`holder`: this process among those that share the database; a successor in its place has the same name."""
+        """`holder`: this process among those that share the database; a successor in its place has the same name.
+
+        `after_switch` is awaited whenever readers see other documents than before; it must not raise.
+        """
+        self._after_switch = after_switch
         self._catalog = catalog
         self._indexes = Indexes(embedder, vectors, keywords)
         self._target_tokens = target_tokens
@@ -120,6 +125,8 @@ class Syncer:
         await ledger.clear()
         staging = await self._staged(run, ledger, order, fingerprint)
         await ledger.switch(run, staging.removed, staging.moved, self._now())
+        if self._after_switch is not None:
+            await self._after_switch()
         repaired = await self._repair(ledger, order.tenant, fingerprint)
         await self._collect(ledger, order.tenant)
         report = _report(staging, await ledger.passages(), started)

@@ -49,7 +49,11 @@ class Retriever:
         keywords: KeywordIndex,
         visibility: Visibility,
         weights: Weights | None = None,
+        *,
+        filters: Filters = ANYTHING,
     ) -> None:
+        """`filters`: where a question brings none of its own."""
+        self._filters = filters
         self._embedder = embedder
         self._vectors = vectors
         self._keywords = keywords
@@ -70,7 +74,7 @@ class Retriever:
         while True:
             lists = await self._search(query, depth)
             candidates = fuse(weigh(lists, self._weights), self._weights.smoothing)
-            chosen = await self._choose(candidates, query.tenants, k, filters)
+            chosen = await self._choose(candidates, query.tenants, k, self._filters if filters == ANYTHING else filters)
             exhausted = max(map(len, (lists.dense_question, lists.keyword_question, lists.dense_draft))) < depth
             if len(chosen) == k or exhausted or depth >= _DEEPEST:
                 known = {match.passage_id: match.score for match in lists.dense_question}

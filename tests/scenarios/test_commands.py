@@ -254,3 +254,20 @@ async def test_declared_sources_are_synced_by_name_or_all_and_listed(place: Plac
     )  # fmt: skip
     assert (found["lost"]["schedule"], found["lost"]["state"]) == ("every 1d", "failed")
     assert "does not exist" in found["lost"]["last_error"]
+
+
+async def test_tenants_are_proven_apart_and_removed_without_a_trace(place: Place) -> None:
+    assert (await place.run("tenants", "add", "acme"))[0] == 0
+    assert await place.json("tenants", "check") == {"tenants": ["acme", "default"], "leaks": [], "blind": []}
+    removed = await place.json("tenants", "remove", "acme", "--yes")
+    assert removed["lost"]["documents"] == 1
+    assert removed["lost"]["passages"] == removed["lost"]["vectors"] == removed["lost"]["keywords"] == 2  # and a canary
+    found = (await place.json("search", "What does the zebra package cost?", "--tenant", "acme"))["hits"]
+    assert "contract.md#price" not in [hit["location"] for hit in found]
+    status, _, err = await place.run("tenants", "remove", "acme", "--yes")
+    assert (status, "no tenant 'acme'" in err) == (1, True)
+
+
+async def test_nothing_is_stale_where_nothing_was_answered(place: Place) -> None:
+    status, _, err = await place.run("stale")
+    assert (status, "stand as they were" in err) == (0, True)

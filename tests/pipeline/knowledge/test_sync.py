@@ -349,3 +349,18 @@ async def test_the_real_indexes_are_brought_in_line_too(world: World, tmp_path: 
     await world.assert_tidy()
     await world.vectors.close()
     await world.keywords.close()
+
+
+async def test_what_waits_for_a_switch_is_called_when_readers_see_the_new_documents(world: World) -> None:
+    seen: list[set[str]] = []
+
+    async def look() -> None:
+        seen.append({passage.text for passage in await world.passages()})
+
+    world.write("a.md", "# A\n\nFirst.\n")
+    syncer = world.syncer(after_switch=look)
+    await syncer.sync(DirectorySource(world.folder, name="docs"), tenant="shared")
+    world.write("a.md", "# A\n\nSecond.\n")
+    await syncer.sync(DirectorySource(world.folder, name="docs"), tenant="shared")
+    assert ["First." in texts for texts in seen] == [True, False]
+    assert ["Second." in texts for texts in seen] == [False, True]

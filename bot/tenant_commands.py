@@ -1,0 +1,53 @@
+"""What `promptai tenants check` and `tenants remove` do, as streams of JSON objects (see `bot.commands`)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping
+from typing import Any
+
+from bot.app import Core
+from bot.errors import BotError, TenantUnknown
+from bot.store import SqlRemoval
+from pipeline.types import SHARED
+
+
+async def check_tenants(core: Core, params: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any], None]:  # noqa: ARG001
+    """Plant canaries where there are none and look for each as everybody else."""
+    report = await core.isolation.check()
+    yield {
+        "event": "isolation",
+        "tenants": list(report.tenants),
+        "leaks": [{"reader": leak.reader, "owner": leak.owner, "place": leak.place} for leak in report.leaks],
+        "blind": [{"tenant": tenant, "place": place} for tenant, place in report.blind],
+    }
+
+
+async def remove_tenant(core: Core, params: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
+    """`tenant`: everything of it, then a look at whether anything is left. Safe to repeat after a crash.
+
+    SQL first: from that moment nobody finds anything. Raises `BotError` where something is left.
+    """
+    tenant: str = params["tenant"]
+    if tenant == SHARED:
+        raise BotError("The shared documents are no tenant: remove them by syncing an empty folder (--allow-empty).")
+    removal = SqlRemoval(core.engine)
+    declared = tenant in await core.tenants.names()
+    lost = dict(await removal.remove(tenant))
+    for kind, index in (("vectors", core.vectors), ("keywords", core.keywords)):
+        if held := await index.count(tenant):
+            lost[kind] = held
+        await index.drop(tenant)
+    if not declared and not lost:
+        raise TenantUnknown(f"There is no tenant {tenant!r}, and nothing of one. `promptai tenants list` shows all.")
+    left = dict(await removal.left(tenant))
+    left |= {kind: held for kind, held in await _indexed(core, tenant) if held}
+    if left:
+        things = ", ".join(f"{count} in {name}" for name, count in left.items())
+        raise BotError(
+            f"Of {tenant} something came back while it was removed: {things}. Stop its sources; run it again."
+        )
+    yield {"event": "removed", "tenant": tenant, "lost": lost}
+
+
+async def _indexed(core: Core, tenant: str) -> list[tuple[str, int]]:
+    return [("vectors", await core.vectors.count(tenant)), ("keywords", await core.keywords.count(tenant))]
