@@ -46,6 +46,8 @@ CONVERTER_VERSION = 2
 """Raise it when the same bytes give another text: the next sync then converts everything anew."""
 
 _LONGEST_TITLE = 200
+_LOOKED_AT = 100_000
+_OPENAPI = re.compile(rb"""["'\s{](?:openapi|swagger)["']?\s*:|\A(?:openapi|swagger)\s*:""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +130,14 @@ def _format(name: str) -> Callable[[bytes], Converted]:
     return read
 
 
+def is_nothing(data: bytes, path: str) -> bool:
+    """True for JSON and YAML that plainly is no OpenAPI description: a quick look, without parsing it."""
+    maybe = PurePosixPath(path).suffix.lower() in MAYBE
+    return maybe and not _OPENAPI.search(data, 0, _LOOKED_AT)
+
+
 def _maybe_openapi(data: bytes) -> Converted:
-    if not re.search(rb"""^[\s{]*["']?(?:openapi|swagger)["']?\s*:""", data[:100_000], re.MULTILINE):
+    if is_nothing(data, ".json"):
         raise NotADocument("no OpenAPI description")
     return _format("openapi.read_openapi")(data)
 

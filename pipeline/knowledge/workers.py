@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from pipeline.errors import DocumentUnreadable, NotADocument
-from pipeline.knowledge.convert import MAX_BYTES, Converted, convert, is_plain
+from pipeline.knowledge.convert import MAX_BYTES, Converted, convert, is_nothing, is_plain
 from pipeline.knowledge.sections import Section
 
 TIMEOUT = 120.0
@@ -55,7 +55,7 @@ class Workers:
 
     def convert(self, data: bytes, name: str) -> Converted:
         """As `convert.convert`; text is converted here, everything else in a process. Blocking."""
-        if is_plain(name) or len(data) > self._max_bytes:
+        if is_plain(name) or is_nothing(data, name) or len(data) > self._max_bytes:
             return convert(data, name, max_bytes=self._max_bytes)
         worker = self._idle.get()
         try:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import DocumentUnreadable
+from pipeline.errors import DocumentUnreadable, NotADocument
 from pipeline.knowledge import DirectorySource
 from pipeline.knowledge.sources import directory
 from pipeline.knowledge.workers import Workers
@@ -162,3 +162,11 @@ def test_a_converting_process_sees_no_secrets_and_writes_no_files(monkeypatch: p
         limits = (process / "limits").read_text()
         assert "Max file size             0 " in limits
         workers._idle.put(worker)
+
+
+def test_a_folder_of_other_json_starts_no_process() -> None:
+    with Workers(1) as workers:
+        with pytest.raises(NotADocument):
+            workers.convert(b'{"name": "x", "version": "1"}', "package.json")
+        assert workers._idle.get() is None
+        workers._idle.put(None)
