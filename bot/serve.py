@@ -14,6 +14,7 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from bot.app import Core
+from bot.attachments import Attachments
 from bot.control import control_app, open_socket
 from bot.conversation import Conversation
 from bot.delivery import Delivery
@@ -65,6 +66,7 @@ async def serve(core: Core, *, ready: Callable[[str | None, str], None], stop: a
     async with AsyncExitStack() as stack:
         metrics = Metrics()
         deliveries: dict[Platform, Delivery] = {}
+        attachments: dict[Platform, Attachments] = {}
         work = AnswerWork(
             store=core.store,
             pipeline=await core.pipeline(),
@@ -75,6 +77,7 @@ async def serve(core: Core, *, ready: Callable[[str | None, str], None], stop: a
             # The embedded model answers two at a time; a server says itself when it has enough (429).
             concurrency=64 if core.settings.model_url else 2,
             timeout=core.bot.answer_timeout,
+            attachments=attachments,
         )
         secret = core.settings.database_url
         workflows = Workflows(
@@ -88,6 +91,7 @@ async def serve(core: Core, *, ready: Callable[[str | None, str], None], stop: a
         chats = _chat_adapters(core, conversation)
         adapters: list[Adapter] = [web_adapter, *chats]
         deliveries.update({adapter.platform: adapter.delivery for adapter in adapters})
+        attachments.update({chat.platform: chat.attachments for chat in chats if isinstance(chat, SlackAdapter)})
         for adapter in adapters:
             stack.push_async_callback(adapter.close)
         # Before anything can be asked, and closed before the deliveries that running answers still need.

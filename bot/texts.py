@@ -21,6 +21,10 @@ NOBODYS = "I am not set up for this workspace or channel yet. Please ask the peo
 
 FILES_ONLY = "I cannot read attached files yet. Please put your question into words."
 
+FILES_NEED_WORDS = (
+    "I can read text, Markdown and PDF files, but not alone. Please send it again with a question in words."
+)
+
 FILES_NOTICE = "I cannot read attached files yet; I answered the text only."
 
 CUT_NOTICE = "Your message was very long; I read the first {limit:,} characters."

@@ -10,12 +10,14 @@ import asyncio
 import secrets
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from itertools import chain, repeat
 from typing import Protocol, TypeVar
 
 import structlog
 
 from bot import texts
+from bot.attachments import Attached, Attachments
 from bot.conversation import MAX_HISTORY_TURNS, MAX_QUESTION_CHARS
 from bot.delivery import Delivery, Opened
 from bot.errors import DeliveryError, DeliveryRefused, DeliveryUnavailable, StoreUnavailable
@@ -60,7 +62,9 @@ class AnswerWork:
         timeout: float = 180.0,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         error_id: Callable[[], str] = lambda: secrets.token_hex(4),
+        attachments: Mapping[Platform, Attachments] | None = None,
     ) -> None:
+        self._attachments = attachments if attachments is not None else {}
         self._store = store
         self._pipeline = pipeline
         self._deliveries = deliveries
@@ -140,7 +144,10 @@ class AnswerWork:
             return done
         question = stored.question
         try:
-            answer = _without_pipeline(question, self._mode) or await self._answer(question, opened, delivery)
+            files_help = texts.FILES_NEED_WORDS if question.platform in self._attachments else texts.FILES_ONLY
+            answer = _without_pipeline(question, self._mode, files_help) or await self._answer(
+                question, opened, delivery
+            )
             await self._insist(lambda: self._store.set_answer(question.id, answer))
         except Exception as error:  # whatever failed, the person gets an apology and the operator the cause
             apology = Apology(texts.apology_for(error), self._error_id())
@@ -155,10 +162,10 @@ class AnswerWork:
         async with asyncio.timeout(self._timeout), self._slots:
             history = await self._store.history(question, MAX_HISTORY_TURNS)
             mode = await self._experiments.mode_for(question, self._mode) if self._experiments else self._mode
+            attached = await self._attached(question)
             text = ""
-            events = self._pipeline.answer(
-                question.text.strip()[:MAX_QUESTION_CHARS], tenant=question.tenant, history=history, mode=mode
-            )
+            asked = question.text.strip()[:MAX_QUESTION_CHARS] + attached.text
+            events = self._pipeline.answer(asked, tenant=question.tenant, history=history, mode=mode)
             async with aclosing(events):
                 async for event in events:
                     if isinstance(event, TextDelta):
@@ -166,10 +173,19 @@ class AnswerWork:
                         await delivery.append(opened, text)
                     elif isinstance(event, AnswerReady):
                         self._observe(event.answer)
-                        return event.answer
+                        # In the text, so that it is stored with it: after a crash nobody reads the files again.
+                        note = f"\n\n_{attached.notice}_" if attached.notice else ""
+                        return replace(event.answer, text=event.answer.text + note)
                     else:
                         await delivery.status(opened, event)
         raise RuntimeError("The pipeline ended without an answer.")
+
+    async def _attached(self, question: Question) -> Attached:
+        """What the question's files say, where the platform's can be read."""
+        reader = self._attachments.get(question.platform)
+        if reader is None or not question.address.get("files"):
+            return Attached()
+        return await reader.read(question)
 
     def _observe(self, answer: Answer) -> None:
         timings = answer.timings
@@ -181,7 +197,8 @@ class AnswerWork:
         notices = []
         if len(question.text.strip()) > MAX_QUESTION_CHARS:
             notices.append(texts.CUT_NOTICE.format(limit=MAX_QUESTION_CHARS))
-        if question.address.get("files") and question.text.strip():
+        unread = question.address.get("files") and question.platform not in self._attachments
+        if unread and question.text.strip():
             notices.append(texts.FILES_NOTICE)
         return Reply(answer_id(question.id), answer, " ".join(notices) or None)
 
@@ -215,9 +232,9 @@ def _outcome(question: Question, answer: Answer) -> str:
     return "abstained" if answer.abstained else "answered"
 
 
-def _without_pipeline(question: Question, mode: Mode) -> Answer | None:
+def _without_pipeline(question: Question, mode: Mode, files_help: str) -> Answer | None:
     """The reply to a message that asks nothing."""
     if question.text.strip():
         return None
-    text = texts.FILES_ONLY if question.address.get("files") else texts.HELP
+    text = files_help if question.address.get("files") else texts.HELP
     return Answer(text, abstained=True, mode=mode)

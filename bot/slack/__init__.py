@@ -22,6 +22,7 @@ from bot.errors import DeliveryUnavailable, SettingsError
 from bot.messages import Platform
 from bot.settings import BotSettings
 from bot.slack.api import SlackApi, make_client
+from bot.slack.attachments import SlackAttachments
 from bot.slack.background import Background
 from bot.slack.commands import COMMAND, SHORTCUT, Commands
 from bot.slack.delivery import SlackDelivery
@@ -37,6 +38,7 @@ from bot.slack.requests import EventEndpoint
 from bot.slack.socket import SocketConnection
 from bot.slack.workspaces import InstalledWorkspaces, SingleWorkspace, Workspaces
 from bot.threads import ThreadRule, parse_modes
+from pipeline.knowledge.workers import Workers
 
 __all__ = ["EVENTS", "SCOPES", "SlackAdapter", "SlackDelivery", "SlackParts", "build_app", "slack_parts"]
 
@@ -51,6 +53,9 @@ EVENTS = (
 )
 """The events that are listened to. The manifest subscribes to them, to `message` as `message.im`, `.channels`, `.groups` and `.mpim`."""
 
+FILE_SECONDS = 20.0
+"""How long one attached file may take to be turned into text."""
+
 SCOPES = {
     "app_mentions:read": "to hear questions in channels (app_mention)",
     "im:history": "to hear questions in direct messages (message.im)",
@@ -61,6 +66,7 @@ SCOPES = {
     "mpim:history": "the same in group direct messages",
     "assistant:write": "to suggest questions in the app's pane (assistant.threads.setSuggestedPrompts)",
     "commands": "for /promptai and “Ask about this message”",
+    "files:read": "to read text, Markdown and PDF files that come with a question (files.info)",
     "usergroups:read": "to know the experts where SLACK_EXPERTS names a user group (usergroups.users.list)",
 }
 """The bot token's scopes and what each is needed for; the manifest asks for these and no others."""
@@ -190,6 +196,8 @@ class SlackAdapter:
             self._socket = SocketConnection(
                 self._app, self._client, app_token.get_secret_value(), sleep=sleep, uniform=uniform
             )
+        self._workers = Workers(1, timeout=FILE_SECONDS)
+        self.attachments = SlackAttachments(self._workspaces.api, self._workers.convert)
         self.delivery = SlackDelivery(self._workspaces.api, parts.store, budget=parts.budget, sleep=sleep)
 
     def add_routes(self, app: web.Application) -> None:
@@ -224,5 +232,6 @@ class SlackAdapter:
             await self._socket.close()
         await self._background.close()
         await self.delivery.close()
+        await asyncio.to_thread(self._workers.close)
         if self._client.session is not None:
             await self._client.session.close()

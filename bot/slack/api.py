@@ -133,6 +133,34 @@ class SlackApi:
             raise SlackUnavailable(f"Slack's answer to {method} makes no sense.", maybe_done=True) from exc
         return response.data if isinstance(response.data, dict) else {}
 
+    async def download(self, url: str, max_bytes: int) -> bytes:
+        """A file of the workspace. Raises `SlackUnavailable`; for an address that is not Slack's, without calling it."""
+        base, asked = urlsplit(self._client.base_url), urlsplit(url)
+        host = asked.hostname or ""
+        slacks = asked.scheme == "https" and (host == "slack.com" or host.endswith(".slack.com"))
+        if not slacks and (asked.scheme, asked.netloc) != (base.scheme, base.netloc):
+            # The token goes along: never to anybody else.
+            raise SlackUnavailable("A file whose address is not Slack's.")
+        session = self._client.session
+        if session is None:
+            raise SlackUnavailable("The connection to Slack is closed.")
+        try:
+            headers = {"Authorization": f"Bearer {self._client.token}"}
+            async with session.get(url, headers=headers, allow_redirects=False) as response:
+                # Where the token does not suffice, Slack shows its sign-in page.
+                if response.status != 200 or response.content_type == "text/html":
+                    raise SlackUnavailable(
+                        f"Slack does not give a file out ({response.status}): is files:read granted?"
+                    )
+                data = bytearray()
+                async for chunk in response.content.iter_chunked(65_536):
+                    data += chunk
+                    if len(data) > max_bytes:
+                        raise SlackUnavailable("A file that is larger than it said.")
+                return bytes(data)
+        except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as exc:
+            raise SlackUnavailable(f"Slack cannot be reached for a file: {exc!r}.") from exc
+
     async def persist(self, attempt: Callable[[bool], Awaitable[T]]) -> T:
         """Repeat `attempt` after transient failures, a few times and with pauses.
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bot.messages import Person, Platform, Question, Rating, Vote, Way
+from bot.slack.attachments import described
 from bot.slack.text import mentions, readable
 
 Payload = Mapping[str, Any]
@@ -172,7 +173,7 @@ def _question(body: Payload, message: Payload, *, me: BotIdentity, tenant: str) 
     team = me.team_id or _text(body, "team_id")
     address = {"team": team} | ({"enterprise": me.enterprise_id} if me.enterprise_id else {})
     if files := message.get("files"):
-        address["files"] = str(len(files)) if isinstance(files, list) else "1"
+        address["files"] = described(files)
     return Question(
         tenant=tenant,
         platform=Platform.SLACK,

@@ -107,6 +107,9 @@ class FakeSlack:
     extras: Extras = field(init=False)
     """Streams, status lines, ephemeral messages, dialogs and files."""
 
+    contents: dict[str, bytes] = field(default_factory=dict)
+    """Files by name."""
+
     _index: dict[tuple[str, str], Json] = field(default_factory=dict)
     """(channel, ts) -> message."""
     _failures: dict[str, deque[Failure | None]] = field(default_factory=lambda: defaultdict(deque))
@@ -126,6 +129,7 @@ class FakeSlack:
         app = web.Application(client_max_size=8 * 1024 * 1024)
         app.router.add_route("*", "/api/{method}", self._handle)
         app.router.add_get("/socket", self._socket)
+        app.router.add_get("/files/{name}", self._download)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", self.port)
@@ -345,6 +349,18 @@ class FakeSlack:
     def _next_ts(self) -> str:
         self._clock += 100
         return f"{self._clock // 1_000_000}.{self._clock % 1_000_000:06d}"
+
+    def share(self, name: str, content: bytes, *, mimetype: str = "text/plain", **more: Any) -> Json:
+        """A file as an event describes it."""
+        self.contents[name] = content
+        address = f"http://127.0.0.1:{self.port}/files/{name}"
+        shared = {"id": f"F{len(self.contents)}", "name": name, "size": len(content), "mimetype": mimetype}
+        return {**shared, "mode": "hosted", "url_private_download": address, **more}
+
+    async def _download(self, request: web.Request) -> web.Response:
+        if request.headers.get("Authorization", "").removeprefix("Bearer ") not in self.tokens:
+            return web.Response(text="<html>Sign in</html>", content_type="text/html")
+        return web.Response(body=self.contents[request.match_info["name"]], content_type="application/octet-stream")
 
     async def _socket(self, request: web.Request) -> web.WebSocketResponse:
         socket = web.WebSocketResponse()

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from bot.messages import Platform, Question, Rating, Vote, Way
+from bot.slack.attachments import described
 from bot.slack.incoming import BotIdentity, Ignored, button_value, read_button, read_event
 from tests.fakes.slack_api import BOT_ID, BOT_USER, CHANNEL, DIRECT, TEAM, event
 
@@ -82,7 +83,7 @@ def test_a_mention_without_words_is_an_empty_question(text: str | None) -> None:
 
 def test_a_file_without_words_is_an_empty_question_that_counts_its_files() -> None:
     asked = question(DIRECT_MESSAGE, text="", subtype="file_share", files=[{"id": "F1"}])
-    assert (asked.text, asked.address["files"]) == ("", "1")
+    assert (asked.text, asked.address["files"]) == ("", described([{"id": "F1"}]))
 
 
 def test_a_reply_that_was_also_sent_to_the_channel_is_a_question() -> None:

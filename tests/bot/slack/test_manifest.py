@@ -50,6 +50,7 @@ METHODS = {
     "assistant.threads.setStatus": {"chat:write"},
     "assistant.threads.setSuggestedPrompts": {"assistant:write"},
     "chat.getPermalink": set(),
+    "files.info": {"files:read"},
     "usergroups.users.list": {"usergroups:read"},
     "views.open": set(),
     "views.publish": set(),

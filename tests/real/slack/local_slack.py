@@ -164,7 +164,7 @@ class LocalSlack:
         thread = asked.get("thread_ts") or asked["ts"]
         return [m for m in await self.messages(asked["channel"]) if m.get("thread_ts") == thread and m["user"] == BOT]
 
-    async def until(self, asked: Json, condition: Callable[[list[Json]], Any], seconds: float = 60.0) -> list[Json]:
+    async def until(self, asked: Json, condition: Callable[[list[Json]], Any], seconds: float = 120.0) -> list[Json]:
         """Wait until the bot's messages in the thread are as wanted; returns them."""
         async with asyncio.timeout(seconds):
             while not condition(found := await self.replies(asked)):
