@@ -45,7 +45,7 @@ MEMORY_ANSWER = (
 
 STANDALONE = (
     "Rewrite the last question so that it can be understood without the conversation. "
-    "Keep its words where you can and do not answer it. Reply with the question only."
+    "Keep its language, and its words where you can, and do not answer it. Reply with the question only."
 )
 
 
