@@ -135,7 +135,7 @@ class BotSettings(BaseSettings):
     example_questions: str = Field(
         "",
         alias="PROMPTAI_EXAMPLE_QUESTIONS",
-        description="Questions that the console's empty page offers, separated by `|`.",
+        description="Questions that the console's empty page and the welcome in Teams offer, separated by `|`.",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", alias="PROMPTAI_LOG_LEVEL", description="`DEBUG`, `INFO`, `WARNING` or `ERROR`."

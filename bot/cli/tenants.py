@@ -120,7 +120,8 @@ def remove(
 def _workspace(slack: str | None, teams: str | None) -> tuple[Platform, str]:
     if bool(slack) == bool(teams):
         fail("Give one place: --slack T… or --teams ID.")
-    return (Platform.SLACK, slack) if slack else (Platform.TEAMS, teams or "")
+    # Entra writes its ids in either case; here they are compared in lower case.
+    return (Platform.SLACK, slack) if slack else (Platform.TEAMS, (teams or "").lower())
 
 
 def _place(link: TenantLink) -> str:

@@ -63,11 +63,11 @@ class TeamsDelivery:
         Where the bot is only seen typing there is no message yet; then this is the question's id, which no message has.
         """
         reference = _reference(question)
-        if recovering:
-            log.warning("teams_reply_maybe_repeated", question=question.id)
         if not is_personal(json.loads(reference)):
             self._remember(question, OnlyTyping(self._connector, reference, self._pause))
             return question.id
+        if recovering:
+            log.warning("teams_reply_maybe_repeated", question=question.id)
         return await self._open_stream(question, reference) or await self._open_message(question, reference)
 
     async def status(self, opened: Opened, progress: Progress) -> None:

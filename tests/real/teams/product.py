@@ -8,13 +8,14 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 
+from bot.store import SqlStore, database_url, open_engine
 from tests.fakes.model_server import Stream
 from tests.real.teams.playground import free_port
 
@@ -26,7 +27,7 @@ PAGES = {
 EXAMPLES = "How is the rebuffering ratio computed?|What window do alerts use?|When does an alert open?"
 DRAFT = "The rebuffering ratio divides the time a viewer waits by the time watched."
 ANSWER = ["The ratio is stalled time ", "divided by watched time [1]. ", "Use `List<T>` & <b>care</b>."]
-LONG = "How long is everything?"
+LONG = "How is the rebuffering ratio computed, told at full length?"
 """A question whose answer takes more than one message."""
 SHOWN = "The ratio is stalled time divided by watched time [1]. Use `List<T>` & &lt;b&gt;care&lt;/b&gt;."
 
@@ -38,7 +39,8 @@ READY = '"event": "ready"'
 class Model:
     """What the model server says: a draft, a rewritten follow-up, an answer. Records the questions to rewrite."""
 
-    def __init__(self) -> None:
+    def __init__(self, answer: Sequence[str] = ANSWER) -> None:
+        self._answer = answer
         self.go_on = asyncio.Event()
         """Cleared, an answer stops before its last words."""
         self.go_on.set()
@@ -59,7 +61,7 @@ class Model:
             return Stream(*self.long_answer)
         if "numbered passages" in system:
             self.answers += 1
-            return Stream(*ANSWER[:-1], self.go_on, ANSWER[-1])
+            return Stream(*self._answer[:-1], self.go_on, self._answer[-1])
         return Stream(DRAFT)
 
 
@@ -97,7 +99,15 @@ class Product:
         await self._run("sync", str(pages))
 
     async def votes(self) -> list[dict[str, Any]]:
-        """Every current vote, as `promptai ratings export` prints it."""
+        """Every current vote, oldest first, as the running bot has stored it."""
+        engine = open_engine(database_url(None, self._folder / "data"))
+        try:
+            return [row async for row in SqlStore(engine).rated()]
+        finally:
+            await engine.dispose()
+
+    async def exported(self) -> list[dict[str, Any]]:
+        """The same as `promptai ratings export` prints it."""
         return [json.loads(line) for line in (await self._run("ratings", "export")).splitlines()]
 
     async def start(self) -> None:
@@ -107,7 +117,7 @@ class Product:
                 sys.executable, "-m", self._module, "serve", env=self._environment, stdout=log, stderr=log
             )
         before = self.log.count(READY)
-        async with aiohttp.ClientSession() as session, asyncio.timeout(120):
+        async with aiohttp.ClientSession() as session, asyncio.timeout(300):
             while True:
                 if self.process.returncode is not None:
                     raise AssertionError(f"promptai serve ended at once:\n{self.log}")
@@ -121,7 +131,11 @@ class Product:
     async def stop(self, *, kill: bool = False) -> None:
         if self.process is not None and self.process.returncode is None:
             self.process.kill() if kill else self.process.terminate()
-            async with asyncio.timeout(60):
+            try:
+                async with asyncio.timeout(60):
+                    await self.process.wait()
+            except TimeoutError:
+                self.process.kill()
                 await self.process.wait()
         self.process = None
 
