@@ -1,0 +1,1 @@
+"""The same pages and questions in other frameworks, each in its own environment."""
