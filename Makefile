@@ -19,7 +19,7 @@ export TOKENIZERS_PARALLELISM := false
 export HF_HUB_OFFLINE ?= 1
 export ANONYMIZED_TELEMETRY := False
 
-.PHONY: help setup demo test test-real lint format bench teams-package clean
+.PHONY: help setup demo test test-real lint format bench bench-frameworks teams-package clean
 
 help:
 	@echo "make demo       answer questions about the example documents on http://127.0.0.1:8080"
@@ -28,6 +28,7 @@ help:
 	@echo "make lint       ruff, mypy, import contracts"
 	@echo "make bench      what it costs: prints the tables of docs/experiments.md"
 	@echo "make teams-package  the Teams app as a zip, checked; needs MICROSOFT_APP_ID (docs/teams.md)"
+	@echo "make bench-frameworks CORPUS=folder   beside LlamaIndex and Haystack, on the same corpus"
 	@echo "make setup      the environment alone, in $(VENV)"
 
 setup: $(STAMP)
@@ -77,6 +78,18 @@ bench: $(DEV_STAMP)
 # Standard library only: no set-up is needed for it.
 teams-package:
 	@$(PYTHON) manifests/teams/package.py -o build/promptai-teams.zip
+
+# The other frameworks live in an environment of their own: their libraries are not ours.
+FRAMEWORKS := .cache/frameworks
+CORPUS ?=
+
+$(FRAMEWORKS)/.ready: benchmarks/frameworks/requirements.txt
+	@$(PYTHON) -m venv $(FRAMEWORKS)
+	@$(FRAMEWORKS)/bin/python -m pip install --disable-pip-version-check $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) -r $<
+	@touch $@
+
+bench-frameworks: $(DEV_STAMP) $(FRAMEWORKS)/.ready
+	$(BIN)/python -m benchmarks.frameworks.compare "$(CORPUS)" --python $(FRAMEWORKS)/bin/python $(BENCH_ARGS)
 
 clean:
 	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache

@@ -11,8 +11,8 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bot.store.database import database_url, migrate, open_engine
-from pipeline.knowledge.catalog import PASSAGE_COLUMNS, passage_from
 from pipeline.knowledge.tables import PassageRow
+from pipeline.knowledge.visible import PASSAGE_COLUMNS, passage_from
 from pipeline.types import Passage
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "streaming-qoe" / "docs"

@@ -2,39 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
-from typing import Any, TypeVar
+from typing import Any
 
-from sqlalchemy import Row, func, select, tuple_
+from sqlalchemy import func, select, tuple_
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from pipeline.errors import CatalogUnavailable
 from pipeline.knowledge.tables import DocumentRow, PassageRow, SyncRow
+from pipeline.knowledge.visible import VisiblePassages
 from pipeline.types import Document, Passage
-
-T = TypeVar("T")
-
-_VARIABLES = 500
-"""Ids in one IN (...): SQLite allows 999 variables in its oldest builds, and a statement may have others."""
-
-PASSAGE_COLUMNS = (
-    PassageRow.id,
-    PassageRow.document_id,
-    PassageRow.tenant,
-    PassageRow.location,
-    PassageRow.title,
-    PassageRow.heading_path,
-    PassageRow.text,
-    PassageRow.position,
-    PassageRow.language,
-    PassageRow.release,
-    PassageRow.fold,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,21 +61,11 @@ class Catalog:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self.engine = engine
+        self._passages = VisiblePassages(engine)
 
     async def visible(self, tenants: Sequence[str], ids: Sequence[str]) -> Mapping[str, Passage]:
-        found: dict[str, Passage] = {}
-        if not tenants:
-            return found
         with catalog_errors():
-            async with self.engine.connect() as connection:
-                for part in parts(ids):
-                    rows = await connection.execute(
-                        select(*PASSAGE_COLUMNS).where(
-                            PassageRow.tenant.in_(tenants), PassageRow.id.in_(part), PassageRow.visible
-                        )
-                    )
-                    found.update((row.id, passage_from(row)) for row in rows)
-        return found
+            return await self._passages.visible(tenants, ids)
 
     async def passage(self, tenants: Sequence[str], passage_id: str) -> Passage | None:
         """A visible passage of one of `tenants`."""
@@ -176,18 +147,6 @@ async def _counts(connection: Any, table: type[DocumentRow | PassageRow], tenant
         select(table.source, func.count()).where(table.tenant == tenant, table.visible).group_by(table.source)
     )
     return [(source, count) for source, count in rows]
-
-
-def passage_from(row: Row[*tuple[Any, ...]]) -> Passage:
-    """A row of `PASSAGE_COLUMNS`."""
-    return Passage(**{**row._mapping, "heading_path": tuple(row.heading_path)})
-
-
-def parts(values: Iterable[T], size: int = _VARIABLES) -> Iterator[list[T]]:
-    """`values` in lists that a single statement can name."""
-    remaining = iter(values)
-    while part := list(islice(remaining, size)):
-        yield part
 
 
 @contextmanager

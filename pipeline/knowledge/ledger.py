@@ -16,9 +16,10 @@ from sqlalchemy import ColumnElement, and_, bindparam, delete, func, insert, sel
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.orm import InstrumentedAttribute
 
-from pipeline.knowledge.catalog import PASSAGE_COLUMNS, catalog_errors, parts, passage_from
+from pipeline.knowledge.catalog import catalog_errors
 from pipeline.knowledge.fold_documents import fold_documents
 from pipeline.knowledge.tables import DocumentRow, PassageRow
+from pipeline.knowledge.visible import PASSAGE_COLUMNS, parts, passage_from
 from pipeline.types import Document, Passage
 
 

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import and_, delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from pipeline.knowledge.catalog import catalog_errors, parts
+from pipeline.knowledge.catalog import catalog_errors
 from pipeline.knowledge.sources.entry import WebPage
 from pipeline.knowledge.tables import WebPageRow
+from pipeline.knowledge.visible import parts
 
 
 class SqlPages:

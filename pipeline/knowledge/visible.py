@@ -1,0 +1,115 @@
+"""What readers may see now: SQL decides each time, and what a passage's id already fixes is read only once."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import islice
+from typing import Any, TypeVar
+
+from sqlalchemy import Row, bindparam, select
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from pipeline.knowledge.tables import PassageRow
+from pipeline.types import Passage
+
+T = TypeVar("T")
+
+_VARIABLES = 500
+"""Ids in one IN (...): SQLite allows 999 variables in its oldest builds, and a statement may have others."""
+
+_REMEMBERED = 20_000
+"""Passages kept in memory, those asked for last; about 1.5 KB each."""
+
+PASSAGE_COLUMNS = (
+    PassageRow.id,
+    PassageRow.document_id,
+    PassageRow.tenant,
+    PassageRow.location,
+    PassageRow.title,
+    PassageRow.heading_path,
+    PassageRow.text,
+    PassageRow.position,
+    PassageRow.language,
+    PassageRow.release,
+    PassageRow.fold,
+)
+
+_CHANGEABLE = ("location", "title", "language", "release", "fold")
+"""What may change of a passage that keeps its id; tenant, document, heading path, position and text are in the id."""
+
+_WHERE = (
+    PassageRow.tenant.in_(bindparam("tenants", expanding=True)),
+    PassageRow.id.in_(bindparam("ids", expanding=True)),
+    PassageRow.visible,
+)
+_SHOWN = select(PassageRow.tenant, PassageRow.id, *(getattr(PassageRow, name) for name in _CHANGEABLE)).where(*_WHERE)
+_WHOLE = select(*PASSAGE_COLUMNS).where(*_WHERE)
+
+
+class VisiblePassages:
+    """Remembers passages, never that they are visible: a switch by any process counts from the next question on."""
+
+    def __init__(self, engine: AsyncEngine, remembered: int = _REMEMBERED) -> None:
+        self._engine = engine
+        self._most = remembered
+        self._known: OrderedDict[tuple[str, str], tuple[tuple[str, ...], Passage]] = OrderedDict()
+        """(tenant, id) -> the values of `_CHANGEABLE`, and the passage."""
+
+    async def visible(self, tenants: Sequence[str], ids: Sequence[str]) -> Mapping[str, Passage]:
+        """Those of `ids` that are visible and belong to one of `tenants`.
+
+        One statement says what is visible, a second one reads what is not known yet. What that one does not show any
+        more is left out, so that both sides of a switch never stand side by side.
+        """
+        found: dict[str, Passage] = {}
+        if not tenants:
+            return found
+        unknown: list[str] = []
+        async with self._engine.connect() as connection:
+            for some in parts(ids):
+                for row in await connection.execute(_SHOWN, {"tenants": tenants, "ids": some}):
+                    passage = self._recall(row[0], row[1], tuple(row[2:]))
+                    if passage is None:
+                        unknown.append(row[1])
+                    else:
+                        found[row[1]] = passage
+            for some in parts(unknown):
+                for row in await connection.execute(_WHOLE, {"tenants": tenants, "ids": some}):
+                    passage = passage_from(row)
+                    found[passage.id] = passage
+                    self._remember(tuple(getattr(row, name) for name in _CHANGEABLE), passage)
+        return found
+
+    def _recall(self, tenant: str, passage_id: str, values: tuple[str, ...]) -> Passage | None:
+        known = self._known.get((tenant, passage_id))
+        if known is None:
+            return None
+        before, passage = known
+        if before == values:
+            self._known.move_to_end((tenant, passage_id))
+            return passage
+        location, title, language, release, fold = values
+        changed = replace(passage, location=location, title=title, language=language, release=release, fold=fold)
+        self._remember(values, changed)
+        return changed
+
+    def _remember(self, values: tuple[str, ...], passage: Passage) -> None:
+        key = (passage.tenant, passage.id)
+        self._known[key] = (values, passage)
+        self._known.move_to_end(key)
+        while len(self._known) > self._most:
+            self._known.popitem(last=False)
+
+
+def passage_from(row: Row[*tuple[Any, ...]]) -> Passage:
+    """A row of `PASSAGE_COLUMNS`."""
+    return Passage(**{**row._mapping, "heading_path": tuple(row.heading_path)})
+
+
+def parts(values: Iterable[T], size: int = _VARIABLES) -> Iterator[list[T]]:
+    """`values` in lists that a single statement can name."""
+    remaining = iter(values)
+    while part := list(islice(remaining, size)):
+        yield part
