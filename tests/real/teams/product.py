@@ -46,11 +46,11 @@ class Model:
         self.go_on.set()
         self.rewritten: list[str] = []
         self.answers = 0
-        words = (
-            f"{number:04d} {hashlib.sha256(bytes([number % 256, number // 256])).hexdigest()}" for number in range(700)
-        )
-        self.long_answer = [f"- {word} [1]\n" for word in words]
-        """55,000 characters that do not repeat themselves."""
+        hashes = [hashlib.sha256(number.to_bytes(2, "big")).hexdigest() for number in range(700)]
+        lines = [f"- {number:04d} {digest} [1]\n" for number, digest in enumerate(hashes)]
+        # Ten lines a piece: a piece is a token to the fake server, and an answer has 400 at most.
+        self.long_answer = ["".join(lines[start : start + 10]) for start in range(0, len(lines), 10)]
+        """53,000 characters that do not repeat themselves."""
 
     def __call__(self, body: Mapping[str, Any]) -> Stream:
         system, user = body["messages"][0]["content"], body["messages"][-1]["content"]
