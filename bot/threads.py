@@ -79,76 +79,18 @@ class ThreadRule:
         return False
 
 
-_COURTESIES = frozenset(
-    [
-        "thanks",
-        "thank",
-        "you",
-        "thx",
-        "ty",
-        "cheers",
-        "great",
-        "perfect",
-        "nice",
-        "cool",
-        "awesome",
-        "excellent",
-        "ok",
-        "okay",
-        "k",
-        "yes",
-        "no",
-        "yep",
-        "nope",
-        "got",
-        "it",
-        "makes",
-        "sense",
-        "that",
-        "helps",
-        "helped",
-        "worked",
-        "works",
-        "very",
-        "much",
-        "so",
-        "a",
-        "lot",
-        "will",
-        "do",
-        "sure",
-        "good",
-        "danke",
-        "vielen",
-        "dank",
-        "super",
-        "merci",
-        "gracias",
-        "obrigado",
-        "grazie",
-        "done",
-        "lol",
-        "haha",
-        "for",
-        "the",
-        "help",
-        "your",
-        "all",
-        "to",
-        "everyone",
-        "again",
-        "now",
-        "well",
-        "this",
-        "i",
-        "see",
-        "understood",
-        "right",
-        "exactly",
-    ]
-)
 _WORD = re.compile(r"[^\W\d_]+")
 _EMOJI = re.compile(r":[a-z0-9_+'-]+:")
+_COURTESIES = frozenset(
+    _WORD.findall(
+        """
+        thanks thank you thx ty cheers great perfect nice cool awesome excellent ok okay k yes no yep nope got it
+        makes sense that helps helped worked works very much so a lot will do sure good danke vielen dank super
+        merci gracias obrigado grazie done lol haha for the help your all to everyone again now well this i see
+        understood right exactly
+        """
+    )
+)
 
 
 def is_courtesy(text: str) -> bool:

@@ -100,7 +100,7 @@ async def test_an_encrypted_zip_file_is_refused(tmp_path: Path) -> None:
         await listed(tmp_path, bytes(data))
 
 
-@pytest.mark.parametrize("data", [b"", b"no zip at all", packed({"a.md": "x"})[:40]])
+@pytest.mark.parametrize("data", [b"", b"no zip at all", packed({"a.md": "x"})[:40]], ids=["empty", "text", "cut"])
 async def test_what_is_no_zip_file_is_an_error(tmp_path: Path, data: bytes) -> None:
     with pytest.raises(SourceNotFound, match="damaged"):
         await listed(tmp_path, data)
