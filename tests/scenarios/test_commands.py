@@ -23,6 +23,9 @@ from tests.fakes.web_console import free_port
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
+PATIENCE = 300.0
+"""Seconds: imports alone take a minute on a machine with much other work. Only a hang reaches it."""
+
 ALERTS = "# Alerts\n\n## Default window\n\nQuality alerts use a window of 5 minutes.\n"
 EXPORT = "# Export\n\n## File format\n\nThe nightly export writes Parquet files.\n"
 SECRET = "# Contract\n\n## Price\n\nThe zebra package costs 42 crowns a month.\n"
@@ -48,7 +51,7 @@ class Place:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
-        out, err = await asyncio.wait_for(process.communicate(), 120)
+        out, err = await asyncio.wait_for(process.communicate(), PATIENCE)
         return process.returncode or 0, out.decode(), err.decode()
 
     async def json(self, *arguments: str) -> Any:
@@ -66,14 +69,14 @@ class Place:
         )  # fmt: skip
         assert process.stderr is not None
         try:
-            async with asyncio.timeout(120):
+            async with asyncio.timeout(PATIENCE):
                 while b"Ctrl-C stops" not in (line := await process.stderr.readline()):
                     assert line, "serve ended before it was ready"
             yield process
         finally:
             if process.returncode is None:
                 process.send_signal(signal.SIGINT)
-            await asyncio.wait_for(process.communicate(), 60)
+            await asyncio.wait_for(process.communicate(), PATIENCE)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
