@@ -48,7 +48,7 @@ class Model:
         self.answers = 0
         hashes = [hashlib.sha256(number.to_bytes(2, "big")).hexdigest() for number in range(700)]
         lines = [f"- {number:04d} {digest} [1]\n" for number, digest in enumerate(hashes)]
-        # Ten lines a piece: a piece is a token to the fake server, and an answer has 400 at most.
+        # Ten lines a piece: to the fake server a piece is a token.
         self.long_answer = ["".join(lines[start : start + 10]) for start in range(0, len(lines), 10)]
         """53,000 characters that do not repeat themselves."""
 
@@ -81,6 +81,8 @@ class Product:
             "MODEL_URL": model_url,
             "PROMPTAI_DATA_DIR": str(folder / "data"),
             "PROMPTAI_EXAMPLE_QUESTIONS": EXAMPLES,
+            "PROMPTAI_ANSWER_TOKENS": "4000",  # for the long answer
+            "PROMPTAI_CONTEXT_TOKENS": "16000",
             **({"PROMPTAI_TEAMS_UNSIGNED": "1"} if environment is None else environment),
             "PROMPTAI_PORT": str(self.port),
             "PROMPTAI_CONSOLE_PORT": str(free_port()),
