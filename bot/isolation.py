@@ -48,6 +48,8 @@ class IsolationWatch:
                 await self.check()
             except (PipelineError, BotError) as error:
                 log.warning("isolation_not_checked", error=str(error))
+            except Exception:  # a watch that has ended would say nothing about the next leak
+                log.exception("isolation_not_checked")
             await self._sleep(self._every)
 
     async def check(self) -> IsolationReport:

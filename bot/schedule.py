@@ -60,6 +60,9 @@ class Schedule:
         except (PipelineError, BotError) as error:
             log.warning("schedule_not_read", error=str(error))
             return
+        except Exception:  # nobody would notice that nothing is synced any more
+            log.exception("schedule_not_read")
+            return
         for entry in due:
             await self._run(entry)
 

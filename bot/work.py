@@ -133,7 +133,9 @@ class AnswerWork:
         question = stored.question
         reply_id = stored.reply_id
         if reply_id is None:
-            reply_id = await self._insist(lambda: delivery.open(question, recovering=recovering))
+            again = chain([recovering], repeat(True))
+            # An attempt that failed may have left a message behind: the next one looks for it.
+            reply_id = await self._insist(lambda: delivery.open(question, recovering=next(again)))
             await self._insist(lambda: self._store.set_reply(question.id, reply_id))
         return Opened(question, reply_id)
 

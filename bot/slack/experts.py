@@ -16,6 +16,9 @@ log = structlog.get_logger(__name__)
 REMEMBERED_SECONDS = 600.0
 """How long a user group's members are taken for unchanged."""
 
+RETRY_SECONDS = 30.0
+"""How long a user group that could not be read is left alone."""
+
 
 class Experts:
     """By `SLACK_EXPERTS`: user ids (`U…`, `W…`), user groups (`S…`) and home workspaces (`T…`)."""
@@ -41,8 +44,9 @@ class Experts:
             return members
         try:
             users = (await calls.once("usergroups.users.list", {"usergroup": group}, verb="GET")).get("users") or []
-            members = frozenset(map(str, users))
+            members, known_for = frozenset(map(str, users)), REMEMBERED_SECONDS
         except (SlackRefused, SlackUnavailable) as error:
+            known_for = REMEMBERED_SECONDS if isinstance(error, SlackRefused) else RETRY_SECONDS
             log.warning("slack_experts_unknown", group=group, error=str(error))
-        self._members[team, group] = (self._clock() + REMEMBERED_SECONDS, members)
+        self._members[team, group] = (self._clock() + known_for, members)
         return members

@@ -34,8 +34,10 @@ class SqlRatings(SqlPart):
         """
         with store_errors():
             question_id = await self._rated_question(rating)
-            if question_id is None and await self._keep_early(rating):
-                question_id = await self._rated_question(rating)  # recorded in between?
+            if question_id is None:
+                await self._keep_early(rating)
+                # Recorded in between? Perhaps finished as well, so that nothing was kept.
+                question_id = await self._rated_question(rating)
             if question_id is None:
                 return RatingOutcome.NOT_AN_ANSWER
             async with self._engine.begin() as connection:
@@ -129,10 +131,10 @@ class SqlRatings(SqlPart):
             answered = (await connection.scalars(query.limit(2))).all()
         return answered[0] if len(answered) == 1 else None
 
-    async def _keep_early(self, rating: Rating) -> bool:
-        """Keep a gesture whose message may turn out to be a reply; False where no reply is being made."""
+    async def _keep_early(self, rating: Rating) -> None:
+        """Keep a gesture whose message may turn out to be a reply, where one is being made."""
         if not rating.reply_id:
-            return False
+            return
         being_made = select(QuestionRow.id).where(
             QuestionRow.platform == rating.platform.value,
             QuestionRow.tenant == rating.tenant,
@@ -142,10 +144,9 @@ class SqlRatings(SqlPart):
         now = self._now()
         async with self._engine.begin() as connection:
             if (await connection.scalars(being_made.limit(1))).first() is None:
-                return False
+                return
             await connection.execute(delete(EarlyRatingRow).where(EarlyRatingRow.kept_at < now - EARLY_FOR))
             await connection.execute(self._insert(EarlyRatingRow), rows.early_values(rating, now))
-        return True
 
     async def _apply_early(self, question_id: str, message_id: str) -> None:
         """Apply what was kept for a message that has just turned out to be a reply."""

@@ -57,8 +57,12 @@ class Pace:
         return longest
 
     def _count(self, conversation: str) -> None:
+        now = self._clock()
         sent = self._sent.setdefault(conversation, deque(maxlen=LIMITS[-1][1]))
-        sent.append(self._clock())
+        sent.append(now)
         self._sent.move_to_end(conversation)
-        if len(self._sent) > REMEMBERED:
+        outdated = now - LIMITS[-1][0] - MARGIN_S
+        while sent[0] < outdated:
+            sent.popleft()
+        while len(self._sent) > REMEMBERED or next(iter(self._sent.values()))[-1] < outdated:
             self._sent.popitem(last=False)

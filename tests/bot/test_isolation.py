@@ -84,11 +84,14 @@ async def test_a_mended_tenant_is_answered_again() -> None:
     assert metrics.registry.get_sample_value("promptai_isolation_checks_total") == 2
 
 
-async def test_a_check_that_cannot_be_made_forgives_nobody() -> None:
-    watching, guarded = watch(ScriptedCanaries(LEAK, IndexUnavailable("away")), Metrics(), 2)
+@pytest.mark.parametrize("error", [IndexUnavailable("away"), RuntimeError("a library's own")])
+async def test_a_check_that_cannot_be_made_forgives_nobody_and_is_made_again(error: Exception) -> None:
+    metrics = Metrics()
+    watching, guarded = watch(ScriptedCanaries(LEAK, error, LEAK), metrics, 3)
     with pytest.raises(Enough):
         await watching.run()
     assert guarded.refused == {"acme"}
+    assert metrics.registry.get_sample_value("promptai_isolation_checks_total") == 2
 
 
 def test_a_refused_person_gets_a_sentence_that_names_nobody() -> None:

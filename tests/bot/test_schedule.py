@@ -80,12 +80,13 @@ async def test_what_another_replica_is_syncing_is_left_to_it() -> None:
     assert syncs.count("docs", "failed") is None
 
 
-async def test_a_file_that_cannot_be_read_now_is_read_again_later() -> None:
+@pytest.mark.parametrize("error", [DeclarationError("knowledge.toml: …"), PermissionError("knowledge.toml")])
+async def test_a_file_that_cannot_be_read_now_is_read_again_later(error: Exception) -> None:
     syncs = Syncs(docs="every 1h")
 
     class Broken(Syncs):
         async def declared(self) -> Sequence[Entry]:
-            raise DeclarationError("knowledge.toml: …")
+            raise error
 
     broken = Broken()
     await broken.schedule().look()

@@ -243,6 +243,12 @@ async def test_a_platform_that_is_down_for_a_while_is_tried_again(world: World, 
     assert world.slept == [DELIVERY_DELAYS[0], 30]
 
 
+async def test_an_opening_whose_outcome_nobody_knows_is_looked_for_before_another_one(world: World) -> None:
+    world.delivery.failures["open"] = [DeliveryUnavailable("no answer within 15 s")]
+    await world.work(question())
+    assert world.delivery.recovered == [question().id]
+
+
 async def test_a_platform_that_stays_down_is_given_up_and_counted(world: World) -> None:
     world.delivery.failures["finish"] = [DeliveryUnavailable("503")] * 99
     await world.work(question())

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from bot.messages import Apology, Person, Platform, RatingOutcome, Vote
+from bot.messages import Apology, Person, Platform, Rating, RatingOutcome, Vote
 from bot.store import SqlStore
 from tests.fakes.samples import ANSWER, NOW, question, rating
 
@@ -165,3 +165,22 @@ async def test_a_vote_after_taking_all_back_counts_again(store: SqlStore, clock:
     assert await votes(store) == []
     await store.apply_rating(rating(vote=Vote.DOWN, second=60))
     assert await votes(store) == [("U1", "down")]
+
+
+async def test_a_gesture_that_meets_the_end_of_its_answer_counts(
+    store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The message is recorded and the question finished just after the gesture found nothing."""
+    asked = question()
+    await store.add_question(asked)
+    look = store._rated_question
+
+    async def finish_after_looking(gesture: Rating) -> str | None:
+        monkeypatch.undo()
+        found = await look(gesture)
+        await store.set_reply(asked.id, "soon")
+        await store.finish(asked.id, "answered")
+        return found
+
+    monkeypatch.setattr(store, "_rated_question", finish_after_looking)
+    assert await store.apply_rating(rating(reply_id="soon")) is RatingOutcome.RECORDED

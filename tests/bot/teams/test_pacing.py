@@ -71,3 +71,13 @@ async def test_each_conversation_has_its_own_limits() -> None:
     for number in range(70):
         await pace.turn(f"c{number}")
     assert time.paused == 0
+
+
+async def test_conversations_that_fell_silent_take_no_memory() -> None:
+    """A process runs for months, and everybody in the company writes to it now and then."""
+    pace, time = paced()
+    for number in range(50):
+        await pace.turn(f"c{number}")
+    time.now += 3_601
+    await pace.turn("c49")
+    assert {name: len(sent) for name, sent in pace._sent.items()} == {"c49": 1}
