@@ -54,12 +54,12 @@ class BotSettings(BaseSettings):
     slack_admins: str = Field(
         "",
         alias="SLACK_ADMINS",
-        description="User ids (`U…`), separated by commas, who see the settings in the app's home tab.",
+        description="User ids (`U…`), separated by commas, who see the settings in the app's home tab and change its channels' thread modes.",
     )
     slack_threads: str = Field(
         "follow-ups",
         alias="PROMPTAI_SLACK_THREADS",
-        description="Which messages without a mention continue a thread: `follow-ups` of the person who asked, `always` or `mention` (none); `follow-ups,C0123=always` sets a channel apart.",
+        description="Which messages without a mention continue a thread: `follow-ups` of the person who asked, `always` or `mention` (none); `follow-ups,C0123=always` sets a channel apart. What admins set in the home tab comes first.",
     )
     slack_experts: str = Field(
         "",

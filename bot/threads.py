@@ -15,14 +15,18 @@ did, and when, is (`thread_talk`).
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
 from bot.errors import SettingsError
-from bot.messages import Question
+from bot.messages import Platform, Question
+
+REMEMBERED_SECONDS = 5.0
+"""How long what admins have set is taken for unchanged."""
 
 
 class ThreadMode(StrEnum):
@@ -53,18 +57,89 @@ class Threads(Protocol):
         """Remember that the message's author wrote to people."""
 
 
+@dataclass(frozen=True, slots=True)
+class ChannelMode:
+    """What an admin has set for a channel."""
+
+    platform: Platform
+    workspace: str
+    """Whose admin set it: a channel that two workspaces share has a mode in each."""
+    conversation: str
+    tenant: str
+    """Whose questions come from the channel."""
+    mode: ThreadMode
+    changed_by: str
+    """The platform's id of the person."""
+    changed_at: datetime
+
+
+class ModeStore(Protocol):
+    """Implemented by `bot.store.SqlModes`; raises `StoreUnavailable`."""
+
+    async def modes(self, platform: Platform, workspace: str) -> Sequence[ChannelMode]:
+        """A workspace's channels with a mode of their own, the latest change first."""
+
+    async def set_mode(self, mode: ChannelMode) -> None:
+        """Set or change a channel's mode."""
+
+    async def unset_mode(self, platform: Platform, workspace: str, conversation: str) -> None:
+        """Let what is configured go for the channel again."""
+
+
+class Modes:
+    """What goes for a channel: what an admin has set, else what is configured for it, else what is for all.
+
+    Other replicas see a change after `REMEMBERED_SECONDS`. Raises `StoreUnavailable`.
+    """
+
+    def __init__(
+        self,
+        store: ModeStore,
+        configured: Mapping[str, ThreadMode],
+        default: ThreadMode,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`configured`: by conversation id, where it differs from `default`; `clock` counts seconds."""
+        self._store = store
+        self.configured = configured
+        self.default = default
+        self._clock = clock
+        self._known: dict[tuple[Platform, str], tuple[float, Mapping[str, ThreadMode]]] = {}
+
+    async def of(self, message: Question) -> ThreadMode:
+        """The mode of the channel that a message stands in."""
+        where = (message.platform, message.address.get("team", ""))
+        until, modes = self._known.get(where, (0.0, {}))
+        if self._clock() >= until:
+            modes = {found.conversation: found.mode for found in await self._store.modes(*where)}
+            self._known[where] = (self._clock() + REMEMBERED_SECONDS, modes)
+        return modes.get(message.conversation) or self.configured.get(message.conversation, self.default)
+
+    async def set_in(self, platform: Platform, workspace: str) -> Sequence[ChannelMode]:
+        """What admins have set in a workspace, read anew."""
+        return await self._store.modes(platform, workspace)
+
+    async def change(self, change: ChannelMode) -> None:
+        """From now on this goes for the channel."""
+        await self._store.set_mode(change)
+        self._known.pop((change.platform, change.workspace), None)
+
+    async def reset(self, platform: Platform, workspace: str, conversation: str) -> None:
+        """From now on what is configured goes for the channel."""
+        await self._store.unset_mode(platform, workspace, conversation)
+        self._known.pop((platform, workspace), None)
+
+
 class ThreadRule:
     """Decides by the channel's mode and what happened in the thread."""
 
-    def __init__(self, threads: Threads, modes: Mapping[str, ThreadMode], default: ThreadMode) -> None:
-        """`modes`: by conversation id, where they differ from `default`."""
+    def __init__(self, threads: Threads, modes: Modes) -> None:
         self._threads = threads
         self._modes = modes
-        self._default = default
 
     async def takes(self, message: Question, *, to_others: bool) -> bool:
         """True if the message is a question to the bot. `to_others`: it mentions somebody else."""
-        mode = self._modes.get(message.conversation, self._default)
+        mode = await self._modes.of(message)
         if mode is ThreadMode.MENTION:
             return False
         state = await self._threads.thread_state(message)

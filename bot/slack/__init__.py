@@ -24,6 +24,8 @@ from bot.settings import BotSettings
 from bot.slack.api import SlackApi, make_client
 from bot.slack.attachments import SlackAttachments
 from bot.slack.background import Background
+from bot.slack.channel_views import CHANGE, CHANNEL_VIEW
+from bot.slack.channels import ChannelSettings
 from bot.slack.commands import COMMAND, SHORTCUT, Commands
 from bot.slack.delivery import SlackDelivery
 from bot.slack.experts import Experts
@@ -37,7 +39,7 @@ from bot.slack.rendering import ACTION_ID
 from bot.slack.requests import EventEndpoint
 from bot.slack.socket import SocketConnection
 from bot.slack.workspaces import InstalledWorkspaces, SingleWorkspace, Workspaces
-from bot.threads import ThreadRule, parse_modes
+from bot.threads import ThreadRule
 from pipeline.knowledge.workers import Workers
 
 __all__ = ["EVENTS", "SCOPES", "SlackAdapter", "SlackDelivery", "SlackParts", "build_app", "slack_parts"]
@@ -100,6 +102,7 @@ def build_app(
         # `incoming.py` ignores the bot's own events, and says so in the log.
         ignoring_self_events_enabled=False,
     )
+    background = background or Background()
     feedback = Feedback(
         conversation,
         parts.store,
@@ -107,16 +110,16 @@ def build_app(
         parts.budget,
         Experts(settings.slack_expert_ids),
         Humans(settings.slack_humans_channel, settings.slack_humans_group),
-        background or Background(),
+        background,
     )
     commands = Commands(conversation, parts.store, workspaces, feedback, settings.suggestions)
-    default, modes = parse_modes(settings.slack_threads)
+    channels = ChannelSettings(parts.modes, parts.home, workspaces, feedback, background)
     listeners = Listeners(
         conversation,
         workspaces,
         parts.notices,
         parts.home,
-        threads=ThreadRule(parts.store, modes, default),
+        threads=ThreadRule(parts.store, parts.modes),
         feedback=feedback,
         commands=commands,
     )
@@ -132,6 +135,8 @@ def build_app(
     app.action(HUMAN)(feedback.human)
     app.action(UNDO)(feedback.undo)
     app.view(REASON_VIEW)(feedback.explained)
+    app.action(CHANGE)(channels.change)
+    app.view(CHANNEL_VIEW)(channels.changed)
     app.command(COMMAND)(commands.command)
     app.shortcut(SHORTCUT)(commands.shortcut)
     app.event(re.compile(".*"))(listeners.nothing_to_do)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
 from typing import Any
 
 from bot.messages import Vote
-from bot.slack.text import escape
+from bot.slack.channel_views import Channels, channel_blocks
+from bot.slack.text import date, escape
 from bot.store import RecentQuestion
 from pipeline.knowledge.catalog import SourceStatus
 
@@ -36,6 +36,8 @@ class Home:
     """Newest first."""
     settings: Sequence[tuple[str, str]] | None = None
     """For admins: name and value of what is set; None for everybody else."""
+    channels: Channels = field(default_factory=Channels)
+    """For admins: what goes for which channel."""
 
 
 def home_view(home: Home) -> Json:
@@ -51,7 +53,10 @@ def home_view(home: Home) -> Json:
             _header("Settings"),
             *(_section(f"*{_plain(name)}*: {_plain(value)}") for name, value in home.settings),
         ]
-        blocks.append(_context("You see these because you are one of SLACK_ADMINS. They are set where the bot runs."))
+        blocks += channel_blocks(home.channels)
+        blocks.append(
+            _context("You see these because you are one of SLACK_ADMINS. What has no button is set where I run.")
+        )
     return {"type": "home", "blocks": blocks}
 
 
@@ -71,7 +76,7 @@ def _sources(sources: Sequence[SourceStatus], *, admin: bool) -> list[Json]:
 
 def _source(source: SourceStatus, admin: bool) -> str:
     documents = f"{source.documents:,} document{'' if source.documents == 1 else 's'}"
-    synced = f"synced {_time(source.last_synced)}" if source.last_synced else "never synced yet"
+    synced = f"synced {date(source.last_synced)}" if source.last_synced else "never synced yet"
     line = f"*{_plain(source.name)}* · {documents} · {synced}"
     if source.state == "failed":
         # Why is for those who can mend it: it may name servers and files.
@@ -89,7 +94,7 @@ def _asked(home: Home) -> list[Json]:
 def _question(question: RecentQuestion) -> str:
     where = "" if question.conversation.startswith("D") else f" in <#{question.conversation}>"
     after = _VOTES[question.vote] if question.vote else _STATES.get(question.state, "")
-    return f"{_plain(question.text) or '(no words)'}\n_{_time(question.asked_at)}_{where}{after}"
+    return f"{_plain(question.text) or '(no words)'}\n_{date(question.asked_at)}_{where}{after}"
 
 
 def _plain(text: str) -> str:
@@ -98,11 +103,6 @@ def _plain(text: str) -> str:
     line = line[: MAX_TEXT - 1] + "…" if len(line) > MAX_TEXT else line
     # A zero-width space keeps characters from styling what stands between them.
     return escape(line).translate({ord(mark): f"{mark}\u200b" for mark in "*_~`"})
-
-
-def _time(at: datetime) -> str:
-    """In the reader's time zone: https://docs.slack.dev/messaging/formatting-message-text#date-formatting"""
-    return f"<!date^{int(at.timestamp())}^{{date_short_pretty}} {{time}}|{at:%Y-%m-%d %H:%M} UTC>"
 
 
 def _header(text: str) -> Json:

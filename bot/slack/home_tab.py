@@ -11,9 +11,11 @@ from bot import texts
 from bot.errors import DeliveryError
 from bot.messages import Person, Platform
 from bot.slack.api import SlackRefused
+from bot.slack.channel_views import Channels
 from bot.slack.home import MAX_QUESTIONS, Home, home_view, nobodys_view
 from bot.slack.workspaces import Place, Workspaces
 from bot.store import RecentQuestion
+from bot.threads import Modes
 from pipeline.knowledge.catalog import SourceStatus
 from pipeline.types import SHARED
 
@@ -41,12 +43,18 @@ class HomeTab:
         recent: Recent,
         admins: frozenset[str],
         settings: Callable[[str], Sequence[tuple[str, str]]],
+        modes: Modes,
     ) -> None:
-        """`admins` are user ids; `settings` says what is set for a tenant."""
+        """`admins` are user ids; `settings` says what is set for a tenant, `modes` what goes for which channel."""
         self._sources = sources
         self._recent = recent
         self._admins = admins
         self._settings = settings
+        self._modes = modes
+
+    def is_admin(self, user: object) -> bool:
+        """True for the id of somebody who sees the settings."""
+        return user in self._admins
 
     async def show(self, user: str, place: Place, workspaces: Workspaces) -> None:
         """Publish what this person may see now."""
@@ -61,5 +69,8 @@ class HomeTab:
     async def _view(self, user: str, place: Place, tenant: str) -> Mapping[str, Any]:
         found = [*await self._sources.sources(tenant), *await self._sources.sources(SHARED)]
         asked = await self._recent.recent(Platform.SLACK, tenant, Person(user), MAX_QUESTIONS)
-        settings = self._settings(tenant) if user in self._admins else None
-        return home_view(Home(place.me.user_id, found, asked, settings))
+        if not self.is_admin(user):
+            return home_view(Home(place.me.user_id, found, asked))
+        changed = await self._modes.set_in(Platform.SLACK, place.me.team_id)
+        channels = Channels(changed, self._modes.configured, self._modes.default)
+        return home_view(Home(place.me.user_id, found, asked, self._settings(tenant), channels))

@@ -37,7 +37,7 @@ def read_origin(body: Payload) -> Origin:
     return Origin(
         team=_first(
             granted.get("team_id"),
-            view.get("app_installed_team_id"),
+            _workspace(view.get("app_installed_team_id")),
             _id(team),
             body.get("team_id"),
             user.get("team_id"),
@@ -69,6 +69,11 @@ def _first(*values: object) -> str:
 def _id(value: object) -> object:
     """Slack sends some things as an id and some as an object that has one."""
     return value.get("id") if isinstance(value, Mapping) else value
+
+
+def _workspace(value: object) -> object:
+    """A view of an app that a whole organisation has installed names the organisation."""
+    return None if isinstance(value, str) and value.startswith("E") else value
 
 
 def _object(payload: Payload, key: str) -> Payload:

@@ -15,8 +15,18 @@ from bot.slack.home_tab import HomeTab, Sources
 from bot.slack.leases import LeasedBudget, scaled
 from bot.slack.tenants import Links, SlackTenants
 from bot.slack.workspaces import Installations, Notices, States, TenantOf
-from bot.store import Cipher, Engine, SqlBudgets, SqlInstallations, SqlNotices, SqlOAuthStates, SqlRecent, SqlStore
-from bot.threads import Threads
+from bot.store import (
+    Cipher,
+    Engine,
+    SqlBudgets,
+    SqlInstallations,
+    SqlModes,
+    SqlNotices,
+    SqlOAuthStates,
+    SqlRecent,
+    SqlStore,
+)
+from bot.threads import Modes, Threads, parse_modes
 
 
 class SlackStore(RatedStore, Replies, Threads, Popular, Protocol):
@@ -37,6 +47,8 @@ class SlackParts:
     """Replies and what people did with them."""
     home: HomeTab
     """What the app's home tab shows."""
+    modes: Modes
+    """Which messages continue a thread, by channel."""
     installations: Installations | None = None
     """Where the app is installed; None with one bot token from the settings."""
     states: States | None = None
@@ -44,8 +56,7 @@ class SlackParts:
 
 
 def slack_parts(engine: Engine, tenants: Links, sources: Sources, settings: BotSettings) -> SlackParts:
-    """On the database. Raises `SettingsError` for keys that are none."""
-
+    """On the database. Raises `SettingsError` for keys and thread modes that are none."""
     installing: dict[str, Any] = {}
     if settings.slack_client_id and settings.encryption_keys:
         cipher = Cipher(settings.encryption_keys.get_secret_value())
@@ -53,8 +64,10 @@ def slack_parts(engine: Engine, tenants: Links, sources: Sources, settings: BotS
     budget = LeasedBudget(SqlBudgets(engine), scaled(LIMITS, settings.slack_rate))
     # One workspace needs no link: a first user has nothing to declare.
     tenant_of = SlackTenants(tenants, own=settings.tenant if settings.slack_bot_token else None)
-    home = HomeTab(sources, SqlRecent(engine), settings.slack_admin_ids, partial(shown_settings, settings))
-    return SlackParts(tenant_of, SqlNotices(engine), budget, SqlStore(engine), home, **installing)
+    default, configured = parse_modes(settings.slack_threads)
+    modes = Modes(SqlModes(engine), configured, default)
+    home = HomeTab(sources, SqlRecent(engine), settings.slack_admin_ids, partial(shown_settings, settings), modes)
+    return SlackParts(tenant_of, SqlNotices(engine), budget, SqlStore(engine), home, modes, **installing)
 
 
 def shown_settings(settings: BotSettings, tenant: str) -> list[tuple[str, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 
 _REFERENCE = re.compile(r"<([^<>\n]+)>")
 """Links, mentions and commands; a literal `<` arrives as `&lt;`, so this cannot match text that a person typed."""
@@ -68,3 +69,8 @@ def _link(target: str, label: str) -> str:
 
 def _without_scheme(url: str) -> str:
     return url.split("://", 1)[-1].rstrip("/")
+
+
+def date(at: datetime) -> str:
+    """In the reader's time zone: https://docs.slack.dev/messaging/formatting-message-text#date-formatting"""
+    return f"<!date^{int(at.timestamp())}^{{date_short_pretty}} {{time}}|{at:%Y-%m-%d %H:%M} UTC>"

@@ -16,6 +16,7 @@ from bot.store.escalations import Claim
 from bot.store.experiments import SqlExperiments
 from bot.store.freshness import SqlFreshness
 from bot.store.installations import SlackInstallation, SqlInstallations, SqlOAuthStates
+from bot.store.modes import SqlModes
 from bot.store.notices import SqlNotices
 from bot.store.recent import RecentQuestion, SqlRecent
 from bot.store.removal import SqlRemoval
@@ -33,6 +34,7 @@ __all__ = [
     "SqlExperiments",
     "SqlFreshness",
     "SqlInstallations",
+    "SqlModes",
     "SqlNotices",
     "SqlOAuthStates",
     "SqlRecent",

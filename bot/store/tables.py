@@ -180,6 +180,22 @@ class ThreadTalkRow(Base):
     at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
+class ChannelModeRow(Base):
+    """Which messages without a mention continue a thread, where an admin has set it for a channel."""
+
+    __tablename__ = "channel_modes"
+    __table_args__ = (Index(None, "tenant"),)
+
+    platform: Mapped[str] = mapped_column(String(16), primary_key=True)
+    workspace: Mapped[str] = mapped_column(String(256), primary_key=True)
+    conversation: Mapped[str] = mapped_column(String(512), primary_key=True)
+    tenant: Mapped[str] = mapped_column(String(64))
+    mode: Mapped[str] = mapped_column(String(16))
+    """`bot.threads.ThreadMode`"""
+    changed_by: Mapped[str] = mapped_column(String(256))
+    changed_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
 class EscalationRow(Base):
     """A question that was passed on to people."""
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import doctest
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from bot import threads
 from bot.errors import SettingsError
-from bot.messages import Question
-from bot.threads import ThreadMode, ThreadRule, ThreadState, parse_modes
+from bot.messages import Platform, Question
+from bot.threads import REMEMBERED_SECONDS, ChannelMode, Modes, ThreadMode, ThreadRule, ThreadState, parse_modes
 from tests.fakes.samples import NOW, question
+from tests.fakes.slack_bot import ManualTime, MemoryModes
 
 BEFORE, LATER = NOW - timedelta(seconds=60), NOW - timedelta(seconds=30)
 
@@ -34,7 +36,7 @@ async def takes(
     state: ThreadState, text: str = "and on Android?", *, mode: ThreadMode = ThreadMode.FOLLOW_UPS, others: bool = False
 ) -> tuple[bool, list[str]]:
     thread = Thread(state)
-    rule = ThreadRule(thread, {"C1": mode}, ThreadMode.MENTION)
+    rule = ThreadRule(thread, Modes(MemoryModes(), {"C1": mode}, ThreadMode.MENTION))
     return await rule.takes(question(text=text), to_others=others), thread.talk
 
 
@@ -81,8 +83,36 @@ async def test_a_channel_s_mode_decides() -> None:
     chatter = ThreadState(True, None, BEFORE)
     assert (await takes(chatter, mode=ThreadMode.ALWAYS))[0] is True
     assert (await takes(ASKED, mode=ThreadMode.MENTION))[0] is False
-    elsewhere = ThreadRule(Thread(ASKED), {"C2": ThreadMode.ALWAYS}, ThreadMode.MENTION)
+    elsewhere = ThreadRule(Thread(ASKED), Modes(MemoryModes(), {"C2": ThreadMode.ALWAYS}, ThreadMode.MENTION))
     assert await elsewhere.takes(question(), to_others=False) is False
+
+
+def changed(mode: ThreadMode, *, workspace: str = "T1") -> ChannelMode:
+    return ChannelMode(Platform.SLACK, workspace, "C1", "acme", mode, "U0ADMIN", NOW)
+
+
+HERE = replace(question(), platform=Platform.SLACK, address={"team": "T1"})
+
+
+async def test_what_an_admin_has_set_comes_before_what_is_configured_and_only_in_that_workspace() -> None:
+    modes = Modes(MemoryModes(), {"C1": ThreadMode.MENTION}, ThreadMode.FOLLOW_UPS)
+    await modes.change(changed(ThreadMode.ALWAYS))
+    assert await modes.of(HERE) is ThreadMode.ALWAYS
+    assert await modes.of(replace(HERE, address={"team": "T2"})) is ThreadMode.MENTION
+    assert await modes.of(replace(HERE, conversation="C2")) is ThreadMode.FOLLOW_UPS
+    await modes.reset(Platform.SLACK, "T1", "C1")
+    assert await modes.of(HERE) is ThreadMode.MENTION
+
+
+async def test_another_replica_sees_a_change_within_seconds() -> None:
+    store, time = MemoryModes(), ManualTime()
+    here, there = (Modes(store, {}, ThreadMode.FOLLOW_UPS, time.clock) for _ in range(2))
+    assert await there.of(HERE) is ThreadMode.FOLLOW_UPS
+    await here.change(changed(ThreadMode.ALWAYS))
+    assert await here.of(HERE) is ThreadMode.ALWAYS
+    assert await there.of(HERE) is ThreadMode.FOLLOW_UPS
+    time.now += REMEMBERED_SECONDS
+    assert await there.of(HERE) is ThreadMode.ALWAYS
 
 
 def test_modes_are_read_and_nonsense_is_refused_by_name() -> None:

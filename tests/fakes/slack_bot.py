@@ -17,6 +17,8 @@ import aiohttp
 from aiohttp import web
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.errors import StoreUnavailable
+from bot.messages import Platform
 from bot.settings import BotSettings
 from bot.slack import SlackAdapter, SlackParts
 from bot.slack.api import SlackApi
@@ -25,6 +27,7 @@ from bot.slack.delivery import ApiFor
 from bot.slack.home_tab import HomeTab
 from bot.slack.origin import Origin
 from bot.store import RecentQuestion
+from bot.threads import ChannelMode, Modes, parse_modes
 from pipeline.knowledge.catalog import SourceStatus
 from tests.fakes.slack_api import APP_TOKEN, BOT_TOKEN, SIGNING_SECRET, FakeSlack, event, sign
 from tests.fakes.teams_store import MemoryStore, RecordingStarter, memory_conversation
@@ -109,8 +112,42 @@ class MemoryNotices:
         return self.claimed.count(key) == 1
 
 
-def memory_parts(tenants: Mapping[str, str | None] | None = None, **changes: Any) -> SlackParts:
-    """What the adapter stands on, in memory; `tenants` by workspace or channel, by default everything is acme's."""
+class MemoryModes:
+    """Implements `bot.threads.ModeStore`; `down` makes it unreachable."""
+
+    def __init__(self) -> None:
+        self.set: dict[tuple[Platform, str, str], ChannelMode] = {}
+        self.down = False
+
+    async def modes(self, platform: Platform, workspace: str) -> list[ChannelMode]:
+        self._reach()
+        found = [mode for mode in self.set.values() if (mode.platform, mode.workspace) == (platform, workspace)]
+        return sorted(found, key=lambda mode: mode.changed_at, reverse=True)
+
+    async def set_mode(self, mode: ChannelMode) -> None:
+        self._reach()
+        self.set[mode.platform, mode.workspace, mode.conversation] = mode
+
+    async def unset_mode(self, platform: Platform, workspace: str, conversation: str) -> None:
+        self._reach()
+        self.set.pop((platform, workspace, conversation), None)
+
+    def _reach(self) -> None:
+        if self.down:
+            raise StoreUnavailable("The database is down.")
+
+
+def memory_parts(
+    tenants: Mapping[str, str | None] | None = None,
+    *,
+    threads: str = "",
+    modes: MemoryModes | None = None,
+    **changes: Any,
+) -> SlackParts:
+    """What the adapter stands on, in memory; `tenants` by workspace or channel, by default everything is acme's.
+
+    `threads` is PROMPTAI_SLACK_THREADS, `modes` what admins have set.
+    """
 
     async def tenant_of(origin: Origin) -> str | None:
         if tenants is None:
@@ -123,14 +160,17 @@ def memory_parts(tenants: Mapping[str, str | None] | None = None, **changes: Any
     async def recent(*_: object) -> list[RecentQuestion]:
         return []
 
+    default, configured = parse_modes(threads)
+    in_channels = Modes(modes or MemoryModes(), configured, default)
     home = HomeTab(
         SimpleNamespace(sources=sources),
         SimpleNamespace(recent=recent),
         frozenset({"U0ADMIN"}),
         lambda t: [("Documents of", t)],
+        in_channels,
     )
     values = {"tenant_of": tenant_of, "notices": MemoryNotices(), "budget": LocalBudget(), "home": home}
-    values["store"] = MemoryStore()
+    values |= {"store": MemoryStore(), "modes": in_channels}
     return SlackParts(**{**values, **changes})
 
 
@@ -169,11 +209,10 @@ async def running_bot(
 ) -> AsyncIterator[SlackBot]:
     """A bot by HTTP, or with `socket` by Socket Mode only."""
     conversation, store, starter = memory_conversation()
+    parts = parts or memory_parts(threads=changes.get("slack_threads", ""))
     async with FakeSlack() as slack, aiohttp.ClientSession() as session:
         modes = {"slack_app_token": APP_TOKEN, "slack_signing_secret": None} if socket else {}
-        adapter = SlackAdapter(
-            conversation, slack_settings(slack, **{**modes, **changes}), replace(parts or memory_parts(), store=store)
-        )
+        adapter = SlackAdapter(conversation, slack_settings(slack, **{**modes, **changes}), replace(parts, store=store))
         app = web.Application()
         adapter.add_routes(app)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)

@@ -30,6 +30,19 @@ def error(code: str) -> Json:
     return {"ok": False, "error": code}
 
 
+def well_formed(blocks: list[Json]) -> bool:
+    """Slack's rules for what people choose from: unique ids, a preselected option that is one of them, short words."""
+    ids = [block["block_id"] for block in blocks if "block_id" in block]
+    chosen = [block["element"] for block in blocks if block["type"] == "input"]
+    selects = [element for element in chosen if element["type"] == "static_select"]
+    return len(ids) == len(set(ids)) and all(
+        0 < len(select["options"]) <= 100
+        and select.get("initial_option", select["options"][0]) in select["options"]
+        and all(len(option["text"]["text"]) <= 75 for option in select["options"])
+        for select in selects
+    )
+
+
 @dataclass
 class Extras:
     """The methods by name, and what they left behind."""
@@ -143,6 +156,8 @@ class Extras:
         if view.get("type") != "modal" or not view.get("title") or not 0 < len(view.get("blocks", [])) <= 100:
             return error("invalid_arguments")
         if len(view["title"]["text"]) > 24 or len(view.get("private_metadata", "")) > 3_000:
+            return error("invalid_arguments")
+        if not well_formed(view["blocks"]):
             return error("invalid_arguments")
         self.triggers.discard(arguments["trigger_id"])
         self.views.append(view)

@@ -73,8 +73,8 @@ async def test_the_events_are_those_that_the_code_listens_to(manifest: dict[str,
         api = SlackApi(make_client(slack.url, None))
         workspaces = SingleWorkspace(Introduction(api), api, memory_parts().tenant_of)
         app = build_app(memory_conversation()[0], slack_settings(slack), workspaces, memory_parts())
-    # Besides: thumbs, three buttons, a dialog, a command, a shortcut, and two that acknowledge the rest.
-    assert len(app._async_listeners) == len(EVENTS) + 9
+    # Besides: thumbs, four buttons, two dialogs, a command, a shortcut, and two that acknowledge the rest.
+    assert len(app._async_listeners) == len(EVENTS) + 11
     assert [c["command"] for c in manifest["features"]["slash_commands"]] == [COMMAND]
     assert [s["callback_id"] for s in manifest["features"]["shortcuts"]] == [SHORTCUT]
 

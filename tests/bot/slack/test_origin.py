@@ -37,10 +37,29 @@ ORGANISATION = {
         ),
         ({"team_id": "T1", "enterprise_id": "E1", "channel_id": "D1"}, Origin("T1", "E1", False, "D1", False)),
         ({"view": {"app_installed_team_id": "T1"}, "team": {"id": "T2"}}, Origin("T1", "", False, "", False)),
+        (
+            {
+                "view": {"app_installed_team_id": "E1"},
+                "team": None,
+                "enterprise": {"id": "E1"},
+                "user": {"team_id": "T2"},
+            },
+            Origin("T2", "E1", False, "", False),
+        ),
         ({"team_id": "T1", "event": {"channel": {"id": "C1"}}}, Origin("T1", "", False, "C1", False)),
         ({"authorizations": "x", "event": 3, "team": 7}, Origin("", "", False, "", False)),
     ],
-    ids=["shared channel", "organisation", "click", "click in an organisation", "command", "modal", "archived", "junk"],
+    ids=[
+        "shared channel",
+        "organisation",
+        "click",
+        "click in an organisation",
+        "command",
+        "modal",
+        "modal in an organisation",
+        "archived",
+        "junk",
+    ],
 )
 def test_the_installation_that_an_event_was_sent_to_counts(body: dict[str, Any], origin: Origin) -> None:
     assert read_origin(body) == origin
