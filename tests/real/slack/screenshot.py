@@ -1,4 +1,4 @@
-"""Takes the picture of a thread for `docs/slack.md`: `python -m tests.real.slack.screenshot docs/slack-thread.png`.
+"""Takes the picture of a thread for `docs/slack.md`: `python -m tests.real.slack.screenshot docs/slack.png`.
 
 A whole bot in local-slack; the model's words are a script. local-slack's page does not draw the blocks of an answer (rich
 text, thumbs): they are refused, so that the picture shows the answer's text, as Slack's notifications and old clients do.
@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from playwright.async_api import async_playwright
+from playwright.async_api import FloatRect, async_playwright
 
 from pipeline import prompts
 from tests.fakes.model_server import Stream
@@ -22,16 +22,13 @@ from tests.real.slack.product import Model, running_product
 
 CHROMIUM = "/usr/bin/chromium"
 
+THREAD: FloatRect = {"x": 821, "y": 44, "width": 379, "height": 482}
+"""Where the page shows a thread, in pixels."""
+
 ANSWER = """Quality alerts use a window of **5 minutes**; during a live event it shrinks to **1 minute** [1].
 
 - Outside events, keep the default: shorter windows alert on noise.
 - Sessions are kept for thirty days [1], so an alert can be looked into afterwards.
-
-```yaml
-alerts:
-  window: 5m
-  live_window: 1m
-```
 """
 
 
@@ -57,7 +54,7 @@ async def main(path: Path) -> None:
                 await page.goto(product.slack.url)
                 await page.get_by_text("1 reply").first.click()
                 await page.wait_for_timeout(1500)
-                await page.screenshot(path=path)
+                await page.screenshot(path=path, clip=THREAD)
                 await browser.close()
 
 
