@@ -33,10 +33,26 @@ LIMITS: Mapping[str, Limit] = {
     "chat.update": Limit(50, 10),
     "chat.postEphemeral": Limit(100, 20),
     "assistant.threads.setStatus": Limit(50, 0),
+    "assistant.threads.setSuggestedPrompts": Limit(50, 0),
     "conversations.replies": Limit(50, 50),
+    "chat.postMessage": Limit(60, 0),
+    "views.publish": Limit(100, 0),
 }
-"""Slack's tiers 2, 3 and 4 are 20, 50 and 100 calls a minute. A method that is not named here is not counted; Slack's own
+"""Slack's tiers 2, 3 and 4 are 20, 50 and 100 calls a minute; a channel takes one posted message a second. A method that is not named here is not counted; Slack's own
 `Retry-After` still is."""
+
+
+PER_CHANNEL = frozenset({"chat.postMessage"})
+"""Methods that Slack counts in each channel: their `team` is the workspace and the channel (`scope`)."""
+
+
+def scope(method: str, team: str, arguments: Mapping[str, object]) -> str:
+    """Where Slack counts a call.
+
+    >>> scope("chat.postMessage", "T1", {"channel": "C1"}), scope("chat.update", "T1", {"channel": "C1"})
+    ('T1 C1', 'T1')
+    """
+    return f"{team} {arguments.get('channel')}" if method in PER_CHANNEL else team
 
 
 class Budget(Protocol):

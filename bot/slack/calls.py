@@ -8,7 +8,7 @@ from typing import Any, Literal
 import structlog
 
 from bot.slack.api import SlackApi, SlackRefused, SlackUnavailable
-from bot.slack.budget import WINDOW, Budget
+from bot.slack.budget import WINDOW, Budget, scope
 
 log = structlog.get_logger(__name__)
 
@@ -30,7 +30,7 @@ class Calls:
 
     async def once(self, method: str, arguments: Payload, *, verb: Literal["GET", "POST"] = "POST") -> Payload:
         """From the reserve, one attempt. For `SlackApi.persist`."""
-        while (wait := await self._budget.take(method, self._team, reserved=True)) > 0:
+        while (wait := await self._budget.take(method, scope(method, self._team, arguments), reserved=True)) > 0:
             if wait > WINDOW:
                 raise SlackUnavailable(f"Slack wants a pause of {method}.", retry_after=wait)
             await self._sleep(wait)
@@ -38,7 +38,7 @@ class Calls:
 
     async def spare(self, method: str, arguments: Payload) -> Payload | None:
         """At once and only if the budget has one to spare; None if not. Raises `SlackRefused` or `SlackUnavailable`."""
-        if await self._budget.take(method, self._team) > 0:
+        if await self._budget.take(method, scope(method, self._team, arguments)) > 0:
             return None
         return await self._counted(method, arguments, "POST")
 
@@ -63,5 +63,5 @@ class Calls:
             return await self._api.call(method, arguments, verb=verb)
         except SlackUnavailable as error:
             if error.retry_after is not None:
-                await self._budget.pause(method, self._team, error.retry_after)
+                await self._budget.pause(method, scope(method, self._team, arguments), error.retry_after)
             raise

@@ -138,10 +138,10 @@ class SlackDelivery:
         fresh = self._fresh.pop(opened.question.id, False) is None
         known = await self._replies.messages(opened.question.id) if further else {}
         for part, message in enumerate(further, start=1):
-            if ts := known.get(part):
-                await poster.update(ts, message, part=part)
+            before = known.get(part)
+            if before and await poster.update(before, message, part=part):
                 continue
-            ts = await poster.post(message, part=part, look_first=not fresh)
+            ts = await poster.post(message, part=part, look_first=not fresh, unlike=before or "")
             await self._replies.add_message(opened.question.id, part, ts)
 
     async def _replace(self, poster: Poster, opened: Opened, message: SlackMessage) -> None:

@@ -95,7 +95,7 @@ class Feedback:
         if place is not None and ticket is not None:
             calls = await self.calls(place)
             try:
-                view = reason_view(ticket)
+                view = reason_view(ticket.explained(_clicked_at(request.body)))
                 await calls.once("views.open", {"trigger_id": request.body.get("trigger_id"), "view": view})
             except (SlackRefused, SlackUnavailable) as error:
                 log.warning("slack_dialog_not_opened", error=str(error))
@@ -167,14 +167,17 @@ class Feedback:
         if claim is Claim.MINE:
             try:
                 message = await self._post_summary(await self.calls(place), stored, person)
-                await self._store.escalated(stored.question.id, message)
             except (SlackRefused, BotError) as error:
                 log.error("slack_question_not_passed_on", question=stored.question.id, error=str(error))
+                await _add_line(respond, NOT_PASSED_ON)
                 if not getattr(error, "maybe_done", False):  # else it may stand there: not again at once
                     await self._store.release(stored.question.id)
-                await _replace_line(respond, NOT_PASSED_ON)
                 return
-        await _replace_line(respond, UNDERWAY if claim is Claim.UNDERWAY else PASSED_ON)
+            await self._store.escalated(stored.question.id, message)
+        if claim is Claim.UNDERWAY:
+            await _add_line(respond, UNDERWAY)
+        else:
+            await _replace_line(respond, PASSED_ON)
 
     async def _post_summary(self, calls: Calls, stored: StoredQuestion, person: Person) -> str:
         asked = stored.question
@@ -214,9 +217,26 @@ def _explanation(view: Mapping[str, Any]) -> tuple[Reason, str | None]:
     return reason, str(written).strip() or None if written else None
 
 
+def _clicked_at(body: Mapping[str, Any]) -> float:
+    """Unix time of a click by Slack's clock, in seconds."""
+    try:
+        return float(body["actions"][0]["action_ts"])
+    except (LookupError, TypeError, ValueError):
+        return 0.0
+
+
 async def _replace_line(respond: AsyncRespond, text: str) -> None:
     """The quiet line says something else now, without its buttons."""
+    await _say(respond, text, replace_original=True)
+
+
+async def _add_line(respond: AsyncRespond, text: str) -> None:
+    """Below the quiet line, whose buttons are still needed."""
+    await _say(respond, text, replace_original=False)
+
+
+async def _say(respond: AsyncRespond, text: str, *, replace_original: bool) -> None:
     try:
-        await respond(text=text, replace_original=True, response_type="ephemeral")
+        await respond(text=text, replace_original=replace_original, response_type="ephemeral")
     except (aiohttp.ClientError, OSError, TimeoutError, DeliveryError) as error:
         log.info("slack_line_not_replaced", error=str(error))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -44,6 +44,15 @@ class Ticket:
         since = self.at - _EPOCH
         seconds = since // timedelta(seconds=1)
         return f"{self.channel} {self.reply_id} {self.gesture} {self.way.value} {seconds}.{since.microseconds:06d}"
+
+    def explained(self, clicked_at: float) -> Ticket:
+        """The ticket of a dialog that was opened at this Unix time.
+
+        A microsecond later for each second in between: of two explanations the later one counts, and whatever the person
+        does next is later still.
+        """
+        seconds = int(clicked_at - self.at.timestamp())
+        return replace(self, at=self.at + timedelta(microseconds=min(max(seconds, 0), 900_000)))
 
     @staticmethod
     def parse(text: str) -> Ticket | None:

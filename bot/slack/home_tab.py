@@ -5,21 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-import structlog
-
 from bot import texts
-from bot.errors import DeliveryError
 from bot.messages import Person, Platform
-from bot.slack.api import SlackRefused
+from bot.slack.calls import Calls
 from bot.slack.channel_views import Channels
 from bot.slack.home import MAX_QUESTIONS, Home, home_view, nobodys_view
-from bot.slack.workspaces import Place, Workspaces
+from bot.slack.workspaces import Place
 from bot.store import RecentQuestion
 from bot.threads import Modes
 from pipeline.knowledge.catalog import SourceStatus
 from pipeline.types import SHARED
-
-log = structlog.get_logger(__name__)
 
 
 class Sources(Protocol):
@@ -35,7 +30,7 @@ class Recent(Protocol):
 
 
 class HomeTab:
-    """Raises `StoreUnavailable` or `CatalogUnavailable`; a home tab that Slack refuses is logged and left."""
+    """Raises `StoreUnavailable` or `CatalogUnavailable`; a home tab that Slack refuses, or that is one too many, is left."""
 
     def __init__(
         self,
@@ -56,15 +51,10 @@ class HomeTab:
         """True for the id of somebody who sees the settings."""
         return user in self._admins
 
-    async def show(self, user: str, place: Place, workspaces: Workspaces) -> None:
+    async def show(self, user: str, place: Place, calls: Calls) -> None:
         """Publish what this person may see now."""
-        address = {"team": place.me.team_id, "enterprise": place.me.enterprise_id}
         view = nobodys_view(texts.NOBODYS) if place.tenant is None else await self._view(user, place, place.tenant)
-        try:
-            api = await workspaces.api(address)
-            await api.call("views.publish", {"user_id": user, "view": view})
-        except (DeliveryError, SlackRefused) as error:
-            log.warning("slack_home_not_shown", error=str(error))
+        await calls.try_spare("views.publish", {"user_id": user, "view": view})
 
     async def _view(self, user: str, place: Place, tenant: str) -> Mapping[str, Any]:
         found = [*await self._sources.sources(tenant), *await self._sources.sources(SHARED)]

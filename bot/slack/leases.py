@@ -52,6 +52,7 @@ class _Held:
     tokens: int = 0
     until: float = 0.0
     spare_at: float = 0.0
+    reserved_at: float = 0.0
     paused_until: float = 0.0
 
 
@@ -98,8 +99,9 @@ class LeasedBudget:
         if held.tokens and now < held.until:
             held.tokens -= 1
             return 0.0
-        if not reserved and now < held.spare_at:
-            return held.spare_at - now
+        # However many wait: one of them asks.
+        if (not_before := held.reserved_at if reserved else held.spare_at) > now:
+            return not_before - now
         terms = terms_for(limit)
         floor = 0.0 if reserved else terms.burst * limit.reserve / limit.per_minute
         # For a call that must be made one token is taken and none beside it, so that spare calls cannot use the reserve.
@@ -110,8 +112,11 @@ class LeasedBudget:
             log.warning("slack_budget_unreachable", method=method, error=str(error))
             return 0.0
         if not drawn.tokens:
-            if not reserved:
-                held.spare_at = now + drawn.wait
-            return max(drawn.wait, 0.05)
+            wait = max(drawn.wait, 0.05)
+            if reserved:
+                held.reserved_at = now + wait
+            else:
+                held.spare_at = now + wait
+            return wait
         held.tokens, held.until = drawn.tokens - 1, now + LEASE_SECONDS
         return 0.0

@@ -71,7 +71,7 @@ class Listeners:
         if place is not None and event.get("tab") == "messages":
             await self._commands.suggest(event, place)
         elif place is not None and event.get("tab") == "home" and isinstance(event.get("user"), str):
-            await self._home.show(event["user"], place, self._workspaces)
+            await self._home.show(event["user"], place, await self._feedback.calls(place))
 
     async def uninstalled(self, request: AsyncBoltRequest) -> None:
         """Somebody has taken the bot out of a workspace."""

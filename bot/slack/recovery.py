@@ -24,8 +24,10 @@ EVENT_TYPE = "promptai_reply"
 class ShownBy(Protocol):
     """Knows what has been recorded. Implemented by `bot.store.SqlStore`; raises `StoreUnavailable`."""
 
-    async def shown_by(self, platform: Platform, tenant: str, conversation: str, message_id: str) -> object | None:
-        """The question whose answer a message shows."""
+    async def shown_by(
+        self, platform: Platform, tenant: str, conversation: str, message_id: str, *, apologies: bool = False
+    ) -> object | None:
+        """The question whose answer (with `apologies`: whose reply, which may be an apology) a message shows."""
 
 
 def metadata(question: Question, part: int) -> dict[str, Any]:
@@ -57,7 +59,8 @@ async def find_stream(calls: Calls, question: Question, known: ShownBy, taken: s
             if not ours or ts in taken:
                 continue
             taken.add(ts)
-            if await known.shown_by(question.platform, question.tenant, question.conversation, ts) is None:
+            where = (question.platform, question.tenant, question.conversation, ts)
+            if await known.shown_by(*where, apologies=True) is None:
                 return ts
             taken.discard(ts)
     except (SlackRefused, SlackUnavailable) as error:

@@ -104,16 +104,19 @@ class SqlRatings(SqlPart):
             return await self._only_answer(rating)
         return await self._shown_by(rating.platform, rating.tenant, rating.conversation, rating.reply_id)
 
-    async def _shown_by(self, platform: Platform, tenant: str, conversation: str, message_id: str) -> str | None:
-        """The question whose answer a message shows."""
+    async def _shown_by(
+        self, platform: Platform, tenant: str, conversation: str, message_id: str, *, apologies: bool = False
+    ) -> str | None:
+        """The question whose answer (with `apologies`: whose reply) a message shows."""
         shown = select(ReplyMessageRow.question_id).where(ReplyMessageRow.message_id == message_id)
         query = select(QuestionRow.id).where(
             QuestionRow.platform == platform.value,
             QuestionRow.tenant == tenant,
             QuestionRow.conversation == conversation,
             or_(QuestionRow.reply_id == message_id, QuestionRow.id.in_(shown)),
-            QuestionRow.apology.is_(None),
         )
+        if not apologies:
+            query = query.where(QuestionRow.apology.is_(None))
         async with self._engine.connect() as connection:
             return (await connection.scalars(query)).first()
 

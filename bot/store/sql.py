@@ -63,11 +63,11 @@ class SqlStore(SqlReplies, SqlThreads, SqlEscalations, SqlPopular):
         return rows.stored_question(row)
 
     async def shown_by(
-        self, platform: Platform, tenant: str, conversation: str, message_id: str
+        self, platform: Platform, tenant: str, conversation: str, message_id: str, *, apologies: bool = False
     ) -> StoredQuestion | None:
-        """The question whose answer a message shows."""
+        """The question whose answer (with `apologies`: whose reply, which may be an apology) a message shows."""
         with store_errors():
-            question_id = await self._shown_by(platform, tenant, conversation, message_id)
+            question_id = await self._shown_by(platform, tenant, conversation, message_id, apologies=apologies)
         return None if question_id is None else await self.load(question_id)
 
     async def set_answer(self, question_id: str, answer: Answer) -> None:

@@ -17,8 +17,10 @@ class SqlThreads(SqlPart):
 
     async def thread_state(self, message: Question) -> ThreadState:
         since = message.asked_at - MAX_HISTORY_AGE
+        # "Ask about this message" is said to the bot in a thread of people: what its user writes there next is for them.
+        from_menu = QuestionRow.message_id.contains(":").label("from_menu")
         asked = (
-            select(QuestionRow.person_id, func.max(QuestionRow.asked_at).label("at"))
+            select(QuestionRow.person_id, from_menu, func.max(QuestionRow.asked_at).label("at"))
             .where(
                 QuestionRow.platform == message.platform.value,
                 QuestionRow.tenant == message.tenant,
@@ -27,18 +29,19 @@ class SqlThreads(SqlPart):
                 QuestionRow.asked_at < message.asked_at,
                 QuestionRow.asked_at > since,
             )
-            .group_by(QuestionRow.person_id)
+            .group_by(QuestionRow.person_id, from_menu)
         )
         talk = select(func.max(ThreadTalkRow.at)).where(
             *_here(message), ThreadTalkRow.at < message.asked_at, ThreadTalkRow.at > since
         )
         with store_errors():
             async with self._engine.connect() as connection:
-                askers = {row.person_id: row.at for row in (await connection.execute(asked)).all()}
+                askers = (await connection.execute(asked)).all()
                 talked = (await connection.scalars(talk)).first()
-        mine = askers.pop(message.person.id, None)
-        others = max((at for at in (talked, *askers.values()) if at is not None), default=None)
-        return ThreadState(bool(askers) or mine is not None, mine, others)
+        me = message.person.id
+        mine = next((row.at for row in askers if row.person_id == me and not row.from_menu), None)
+        others = [talked, *(row.at for row in askers if row.person_id != me)]
+        return ThreadState(bool(askers), mine, max((at for at in others if at is not None), default=None))
 
     async def overheard(self, message: Question) -> None:
         values = {

@@ -77,7 +77,7 @@ class MemoryStore:
         return dict(self.reply_messages.get(question_id, {}))
 
     async def shown_by(
-        self, platform: Platform, tenant: str, conversation: str, message_id: str
+        self, platform: Platform, tenant: str, conversation: str, message_id: str, *, apologies: bool = False
     ) -> StoredQuestion | None:
         await self._reach()
         asked = self.questions.get(self.answers.get(message_id, ""))

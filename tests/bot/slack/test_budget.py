@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from bot.slack.budget import LIMITS, Limit, LocalBudget
-from tests.fakes.slack_bot import ManualTime
+from bot.slack.api import make_client
+from bot.slack.budget import LIMITS, Limit, LocalBudget, scope
+from bot.slack.calls import Calls
+from tests.fakes.slack_api import BOT_TOKEN, CHANNEL, DIRECT, FakeSlack
+from tests.fakes.slack_bot import ManualTime, only
 
 METHOD = "chat.update"
 
@@ -65,3 +68,15 @@ async def test_a_pause_holds_everybody_back_and_ends(budget: LocalBudget, time: 
 
 def test_every_stream_that_may_be_started_may_be_stopped() -> None:
     assert LIMITS["chat.stopStream"].per_minute >= LIMITS["chat.startStream"].per_minute
+
+
+async def test_posted_messages_are_counted_by_channel_and_all_else_by_workspace(time: ManualTime) -> None:
+    async with FakeSlack() as slack:
+        api = await only(make_client(slack.url, BOT_TOKEN), time)({})
+        calls = Calls(api, LocalBudget({"chat.postMessage": Limit(1, 0)}, time.clock), "T1", time.sleep_through)
+        for channel in (CHANNEL, DIRECT):
+            await calls.once("chat.postMessage", {"channel": channel, "text": "hello"})
+        began = time.now
+        await calls.once("chat.postMessage", {"channel": CHANNEL, "text": "again"})
+        assert time.now - began >= 60.0
+    assert scope("chat.update", "T1", {"channel": CHANNEL}) == "T1"

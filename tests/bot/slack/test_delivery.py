@@ -259,6 +259,16 @@ async def test_a_deleted_placeholder_is_posted_anew_once(case: Case) -> None:
     assert case.replies[0].startswith("It is ten seconds")
 
 
+async def test_a_deleted_part_of_a_long_answer_is_posted_anew(case: Case) -> None:
+    opened = await case.open()
+    await case.delivery.finish(opened, LONG)
+    third = case.slack.replies(CHANNEL, case.question.thread)[2]["ts"]
+    case.slack.delete(CHANNEL, third)
+    await case.another_process().finish(opened, LONG)
+    found = re.findall(r"Paragraph (\d+)", " ".join(case.replies))
+    assert sorted(found, key=int) == [str(n) for n in range(30)]
+
+
 async def test_an_apology_reaches_the_thread_even_if_the_placeholder_is_gone(case: Case) -> None:
     opened = await case.open()
     await case.delivery.append(opened, "half")

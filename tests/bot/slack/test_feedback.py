@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -146,6 +147,13 @@ async def test_the_dialog_adds_the_reason_to_the_same_gesture(rated: Rated) -> N
     assert (second.reason, second.comment) == (Reason.OUTDATED, "It is 20 now.")
 
 
+async def test_who_explains_twice_means_the_second_explanation() -> None:
+    ticket = Ticket(CHANNEL, "1700000000.000100", "-1", Way.REACTION, NOW)
+    first, second = (ticket.explained(NOW.timestamp() + seconds) for seconds in (4.2, 31.0))
+    assert NOW < first.at < second.at < NOW + timedelta(milliseconds=1)
+    assert ticket.explained(0.0) == ticket
+
+
 async def test_an_old_trigger_opens_nothing_and_breaks_nothing(rated: Rated) -> None:
     await rated.click(WHY, str(Ticket(CHANNEL, rated.reply, "-1", Way.REACTION, NOW)))
     assert rated.bot.slack.extras.views == []
@@ -185,6 +193,8 @@ async def test_a_question_that_could_not_be_passed_on_may_be_tried_again(rated: 
     for expected in (NOT_PASSED_ON, PASSED_ON):
         await rated.click(HUMAN, buttons[HUMAN])
         await eventually(lambda e=expected: rated.lines.said and rated.lines.said[-1]["text"] == e)  # type: ignore[misc]
+    # The buttons stay until it has worked.
+    assert [said["replace_original"] for said in rated.lines.said] == [False, True]
     assert len(rated.bot.slack.channels[HELPERS]) == 1
 
 

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bot.messages import Person, Platform, Vote
+from bot.slack.budget import Limit, LocalBudget
 from bot.slack.home import MAX_QUESTIONS, Home, home_view
 from bot.store import RecentQuestion, SqlRecent, SqlStore
 from pipeline.knowledge.catalog import SourceStatus
@@ -81,6 +82,13 @@ async def test_opening_the_tab_publishes_it_for_that_person(bot: SlackBot) -> No
     assert set(bot.slack.homes) == {"U1", "U0ADMIN"}
     assert "Settings" in str(bot.slack.homes["U0ADMIN"])
     assert "Settings" not in str(bot.slack.homes["U1"])
+
+
+async def test_a_tab_that_is_one_too_many_for_slack_is_left_out() -> None:
+    async with running_bot(parts=memory_parts(budget=LocalBudget({"views.publish": Limit(1, 0)}))) as bot:
+        for user in ("U1", "U2"):
+            assert (await bot.deliver(opened(user)))[0] == 200
+        assert set(bot.slack.homes) == {"U1"}
 
 
 async def test_in_a_workspace_that_is_nobody_s_it_says_only_that() -> None:

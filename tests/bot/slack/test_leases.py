@@ -135,11 +135,12 @@ async def test_an_idle_or_empty_budget_asks_the_database_nothing(engine: AsyncEn
     budget = LeasedBudget(SqlBudgets(engine), LIMITS, clock)
     assert await budget.take("chat.delete", "T1") == 0.0
     assert statements == []
-    await drain(budget, UPDATE)
-    asked = len(statements)
-    for _ in range(100):
-        assert await budget.take(UPDATE, "T1") > 0
-    assert len(statements) == asked
+    for reserved in (False, True):
+        await drain(budget, UPDATE, reserved=reserved)
+        asked = len(statements)
+        for _ in range(100):
+            assert await budget.take(UPDATE, "T1", reserved=reserved) > 0
+        assert len(statements) == asked
 
 
 async def test_a_database_that_is_down_lets_calls_through(clock: Clock) -> None:

@@ -184,3 +184,13 @@ async def test_a_gesture_that_meets_the_end_of_its_answer_counts(
 
     monkeypatch.setattr(store, "_rated_question", finish_after_looking)
     assert await store.apply_rating(rating(reply_id="soon")) is RatingOutcome.RECORDED
+
+
+async def test_a_reply_that_is_an_apology_is_known_but_cannot_be_rated(store: SqlStore) -> None:
+    asked = question()
+    await store.add_question(asked)
+    await store.set_reply(asked.id, "sorry")
+    await store.set_apology(asked.id, Apology("Sorry.", "e1"))
+    where = (Platform.SLACK, "acme", "C1", "sorry")
+    assert await store.shown_by(*where) is None
+    assert await store.shown_by(*where, apologies=True) is not None

@@ -55,6 +55,13 @@ async def test_the_author_s_questions_and_others_are_told_apart(store: SqlStore)
     assert await store.thread_state(said(9, "U3")) == ThreadState(True, None, at[4])
 
 
+async def test_who_asked_about_a_message_from_its_menu_has_not_asked_in_the_thread(store: SqlStore) -> None:
+    """The thread is one of people, and the next message there is for them."""
+    await store.add_question(replace(said(0), message_id="1700000000.000100:U1"))
+    assert await store.thread_state(said(9)) == ThreadState(True, None, None)
+    assert await store.thread_state(said(9, "U2")) == ThreadState(True, None, NOW)
+
+
 async def test_talk_counts_from_its_own_time_on_whatever_order_it_arrives_in(store: SqlStore) -> None:
     await store.add_question(said(0))
     for second in (5, 3, 5):

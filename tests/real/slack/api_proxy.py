@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,6 +10,8 @@ from dataclasses import dataclass, field
 
 import aiohttp
 from aiohttp import web
+
+from bot.slack.budget import PER_CHANNEL
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +22,8 @@ class ApiCall:
     at: float
     """`time.monotonic()`, seconds."""
     status: int
+    where: str = ""
+    """The channel, where Slack counts by channel."""
 
 
 @dataclass
@@ -50,14 +55,12 @@ class ApiProxy:
                 await runner.cleanup()
 
     def most_in_a_window(self, method: str, seconds: float = 60.0) -> int:
-        """The most calls of a method that came within any `seconds`."""
-        times = sorted(call.at for call in self.calls if call.method == method)
-        most = first = 0
-        for last, at in enumerate(times):
-            while times[first] <= at - seconds:
-                first += 1
-            most = max(most, last - first + 1)
-        return most
+        """The most calls of a method that came within any `seconds`; for one counted by channel, in one channel."""
+        counted = [call for call in self.calls if call.method == method]
+        return max(
+            (_most([c.at for c in counted if c.where == where], seconds) for where in {c.where for c in counted}),
+            default=0,
+        )
 
     async def _pass(self, request: web.Request) -> web.Response:
         method, at = request.match_info["method"], time.monotonic()
@@ -69,5 +72,16 @@ class ApiProxy:
             request.method, self.target + method, params=request.query, data=sent, headers=kept
         ) as answer:
             body = await answer.read()
-        self.calls.append(ApiCall(method, at, answer.status))
+        where = str(json.loads(sent or b"{}").get("channel")) if method in PER_CHANNEL else ""
+        self.calls.append(ApiCall(method, at, answer.status, where))
         return web.Response(status=answer.status, body=body, content_type=answer.content_type)
+
+
+def _most(times: list[float], seconds: float) -> int:
+    times = sorted(times)
+    most = first = 0
+    for last, at in enumerate(times):
+        while times[first] <= at - seconds:
+            first += 1
+        most = max(most, last - first + 1)
+    return most
