@@ -77,10 +77,13 @@ class ChannelSettings:
             else:
                 await self._save(body, place, user, *choice)
                 await ack()
-                self._background.run(self._home.show(user, place, self._workspaces))
+                self._background.run(self._show(user, place))
         except (StoreUnavailable, DeliveryUnavailable) as error:
             log.error("slack_thread_mode_not_saved", error=str(error))
             await ack(response_action="errors", errors={CHANNEL: NOT_SAVED})
+
+    async def _show(self, user: str, place: Place) -> None:
+        await self._home.show(user, place, await self._feedback.calls(place))
 
     async def _save(
         self, body: Mapping[str, Any], place: Place, user: str, channel: str, mode: ThreadMode | None

@@ -39,7 +39,7 @@ class RatedStore(Protocol):
     """Implemented by `bot.store.SqlStore`; raises `StoreUnavailable`."""
 
     async def shown_by(
-        self, platform: Platform, tenant: str, conversation: str, message_id: str
+        self, platform: Platform, tenant: str, conversation: str, message_id: str, *, apologies: bool = False
     ) -> StoredQuestion | None: ...
 
     async def claim(self, question_id: str, person: Person) -> Claim: ...
