@@ -27,10 +27,12 @@ from pipeline.llm import ModelHost
 from pipeline.llm.embedded import EmbeddedServer
 from pipeline.llm.tgi import ModelServer
 from pipeline.retrieval.chroma import ChromaVectors
+from pipeline.retrieval.crossencoder import CrossEncoderReranker
 from pipeline.retrieval.embedder import SentenceTransformerEmbedder
 from pipeline.retrieval.guard import GuardedRetriever
 from pipeline.retrieval.keywords import TantivyKeywords
 from pipeline.retrieval.protocols import KeywordIndex, VectorIndex
+from pipeline.retrieval.reranking import Reranking
 from pipeline.retrieval.retriever import Retriever
 from pipeline.settings import PipelineSettings
 from pipeline.types import SHARED, Document, Filters, Passage
@@ -49,6 +51,7 @@ class Core:
     tenants: SqlTenants
     catalog: Catalog
     embedder: SentenceTransformerEmbedder
+    reranker: CrossEncoderReranker | None
     vectors: VectorIndex
     keywords: KeywordIndex
     retriever: GuardedRetriever
@@ -145,7 +148,13 @@ async def open_core(bot: BotSettings, settings: PipelineSettings) -> AsyncIterat
         catalog = Catalog(engine)
         tenants = SqlTenants(engine, default=bot.tenant)
         filters = Filters(settings.language, settings.release)
-        retriever = GuardedRetriever(Retriever(embedder, vectors, keywords, catalog, filters=filters))
+        reranker = CrossEncoderReranker(settings.reranker) if settings.reranker else None
+        if reranker is not None:
+            stack.push_async_callback(reranker.close)
+        reranking = Reranking(reranker, settings.rerank_depth) if reranker else None
+        retriever = GuardedRetriever(
+            Retriever(embedder, vectors, keywords, catalog, filters=filters, reranking=reranking)
+        )
         yield Core(
             bot=bot,
             settings=settings,
@@ -154,6 +163,7 @@ async def open_core(bot: BotSettings, settings: PipelineSettings) -> AsyncIterat
             tenants=tenants,
             catalog=catalog,
             embedder=embedder,
+            reranker=reranker,
             vectors=vectors,
             keywords=keywords,
             retriever=retriever,

@@ -120,6 +120,8 @@ async def serve(core: Core, *, ready: Callable[[str | None, str], None], stop: a
         await open_socket(control, core.settings.data_dir)
         # Loading the embedder takes seconds: while nobody waits, rather than during the first question.
         await core.embedder.warm()
+        if core.reranker is not None:
+            await core.reranker.warm()
         core.isolation.report_to(metrics)
         watching = asyncio.create_task(core.isolation.run())
         stack.push_async_callback(cancelled, watching)

@@ -82,13 +82,17 @@ async def show_hits(events: Events, *, as_json: bool) -> None:
     for name in ("#", "score", "passage", "found by"):
         table.add_column(name, overflow="fold")
     for rank, hit in enumerate(hits, start=1):
-        found = "\n".join(
-            f"{by['query']} #{by['rank']} x{by['weight']:g} ({by['score']:.2f})" for by in hit["found_by"]
-        )
+        found = "\n".join(map(_reason, hit["found_by"]))
         first_line = " ".join(hit["text"].split())[:160]
         passage = f"[bold]{escape(' > '.join(hit['heading_path']))}[/]\n{escape(hit['location'])}\n[dim]{escape(first_line)}[/]\n"
         table.add_row(str(rank), f"{hit['score']:.4f}", passage, found)
     out.print(table)
+
+
+def _reason(by: Mapping[str, Any]) -> str:
+    """Which list found a passage, at which rank, with what weight and score; a reranker has no weight."""
+    weight = f" x{by['weight']:g}" if by["weight"] else ""
+    return f"{by['query']} #{by['rank']}{weight} ({by['score']:.2f})"
 
 
 async def show_isolation(events: Events, *, as_json: bool) -> None:

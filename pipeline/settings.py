@@ -61,6 +61,14 @@ class PipelineSettings(BaseSettings):
     passages: Annotated[int, Field(ge=1, le=20)] = Field(
         5, alias="PROMPTAI_PASSAGES", description="Passages shown to the model, 1 to 20."
     )
+    reranker: str | None = Field(
+        None,
+        alias="PROMPTAI_RERANKER",
+        description="A sentence-transformers cross-encoder, by name or path, that orders the best passages anew; unset: none.",
+    )
+    rerank_depth: Annotated[int, Field(ge=2, le=100)] = Field(
+        20, alias="PROMPTAI_RERANK_DEPTH", description="How many passages the reranker reads a question, 2 to 100."
+    )
     language: str = Field(
         "",
         alias="PROMPTAI_LANGUAGE",

@@ -63,7 +63,8 @@ SURE_RANK = 3
 
 def sure(hits: Sequence[Hit]) -> bool:
     """Whether vectors and keywords agree on the best passage: then a draft seldom finds a better one."""
-    return bool(hits) and len(hits[0].found_by) > 1 and all(found.rank <= SURE_RANK for found in hits[0].found_by)
+    fused = [found for found in hits[0].found_by if found.weight > 0] if hits else []  # a reranker only orders them
+    return len(fused) > 1 and all(found.rank <= SURE_RANK for found in fused)
 
 
 CHANGED = 1

@@ -90,13 +90,13 @@ class FoundBy:
     """Why a passage was found: one ranked list that held it."""
 
     query: str
-    """`dense(question)`, `keyword(question)`, `dense(draft)` or `keyword(draft)`."""
+    """`dense(question)`, `keyword(question)`, `dense(draft)` or `keyword(draft)`; `reranker` if it ordered them anew."""
     rank: int
     """1-based rank in that list."""
     score: float
-    """That list's own score: cosine similarity in [-1, 1], or BM25 (>= 0)."""
+    """That list's own score: cosine similarity in [-1, 1], BM25 (>= 0), or whatever the reranker gives."""
     weight: float
-    """The list's weight in the fusion, >= 0."""
+    """The list's weight in the fusion, > 0; 0 for the reranker, which comes after it."""
 
 
 @dataclass(frozen=True, slots=True)

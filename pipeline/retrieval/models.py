@@ -23,8 +23,11 @@ _NOT_NEEDED = ["*.onnx", "onnx/*", "openvino/*", "*.h5", "*.msgpack", "*.ot"]
 _SAMPLED_BYTES = 1 << 20
 
 
-def find(name: str) -> Path:
-    """The model's folder: from an installed package, a path, or the Hugging Face cache (downloaded if need be)."""
+def find(name: str, *, setting: str = "EMBEDDING_MODEL", owner: str = "sentence-transformers") -> Path:
+    """The model's folder: from an installed package, a path, or the Hugging Face cache (downloaded if need be).
+
+    `setting`: what errors name. `owner`: whose a name without one is. Raises `IndexUnavailable`.
+    """
     package = PACKAGED.get(name.removeprefix("sentence-transformers/"))
     # find_spec does not run the package: importing it would bring command-line code along
     spec = importlib.util.find_spec(package) if package else None
@@ -34,10 +37,10 @@ def find(name: str) -> Path:
             return folder
     if Path(name).is_dir():
         return Path(name)
-    return _from_hub(name if "/" in name else f"sentence-transformers/{name}")
+    return _from_hub(name if "/" in name else f"{owner}/{name}", setting)
 
 
-def _from_hub(repository: str) -> Path:
+def _from_hub(repository: str, setting: str) -> Path:
     from huggingface_hub import constants, snapshot_download  # noqa: PLC0415  # slow to import, seldom needed
 
     try:
@@ -46,7 +49,7 @@ def _from_hub(repository: str) -> Path:
         except FileNotFoundError:
             if constants.HF_HUB_OFFLINE:
                 raise
-            log.info("embedding_model_downloading", model=repository)
+            log.info("model_downloading", model=repository)
             return Path(snapshot_download(repository, ignore_patterns=_NOT_NEEDED))
     except Exception as exc:  # the hub's client lets errors of several HTTP libraries through
         advice = (
@@ -55,7 +58,7 @@ def _from_hub(repository: str) -> Path:
             else "Give a name on the Hugging Face hub or the path of a sentence-transformers folder."
         )
         raise IndexUnavailable(
-            f"EMBEDDING_MODEL: the model {repository!r} is not on this machine and cannot be downloaded"
+            f"{setting}: the model {repository!r} is not on this machine and cannot be downloaded"
             f" ({type(exc).__name__}). {advice}"
         ) from exc
 

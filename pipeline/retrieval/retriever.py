@@ -10,6 +10,7 @@ import structlog
 
 from pipeline.retrieval.fusion import Candidate, Lists, draft_trust, fuse, merge, support_by_page, weigh
 from pipeline.retrieval.protocols import Embedder, KeywordIndex, VectorIndex, Vectors, Visibility
+from pipeline.retrieval.reranking import Reranking
 from pipeline.retrieval.selection import Chosen, select
 from pipeline.retrieval.weights import Weights
 from pipeline.types import SHARED, Filters, Hit, Passage
@@ -51,8 +52,10 @@ class Retriever:
         weights: Weights | None = None,
         *,
         filters: Filters = ANYTHING,
+        reranking: Reranking | None = None,
     ) -> None:
-        """`filters`: where a question brings none of its own."""
+        """`filters`: where a question brings none of its own. `reranking`: of what was found and may be shown."""
+        self._reranking = reranking
         self._filters = filters
         self._embedder = embedder
         self._vectors = vectors
@@ -74,7 +77,7 @@ class Retriever:
         while True:
             lists = await self._search(query, depth)
             candidates = fuse(weigh(lists, self._weights), self._weights.smoothing)
-            chosen = await self._choose(candidates, query.tenants, k, self._filters if filters == ANYTHING else filters)
+            chosen = await self._choose(candidates, query, k, self._filters if filters == ANYTHING else filters)
             exhausted = max(map(len, (lists.dense_question, lists.keyword_question, lists.dense_draft))) < depth
             if len(chosen) == k or exhausted or depth >= _DEEPEST:
                 known = {match.passage_id: match.score for match in lists.dense_question}
@@ -106,17 +109,20 @@ class Retriever:
             return Lists(dense[0], keyword[0])
         return Lists(dense[0], keyword[0], dense[1], keyword[1], query.similarity)
 
-    async def _choose(
-        self, candidates: Sequence[Candidate], tenants: tuple[str, ...], k: int, filters: Filters
-    ) -> list[Chosen]:
+    async def _choose(self, candidates: Sequence[Candidate], query: _Query, k: int, filters: Filters) -> list[Chosen]:
         """The best `k` of what is visible."""
+        tenants = query.tenants
         visible = await self._visibility.visible(tenants, [candidate.passage_id for candidate in candidates])
         passages = {passage_id: passage for passage_id, passage in visible.items() if _may_be_shown(passage, tenants)}
         pages = {passage_id: f"{passage.tenant}/{passage.document_id}" for passage_id, passage in passages.items()}
         ranked = support_by_page(
             [candidate for candidate in candidates if candidate.passage_id in passages], pages, self._weights
         )
-        return select(((candidate, passages[candidate.passage_id]) for candidate in ranked), k, filters)
+        pairs = [(candidate, passages[candidate.passage_id]) for candidate in ranked]
+        if self._reranking is not None:
+            pairs = [(candidate, passage) for candidate, passage in pairs if filters.allow(passage)]
+            pairs = await self._reranking.reorder(query.texts[0], pairs)
+        return select(pairs, k, filters)
 
     async def _hits(self, chosen: Sequence[Chosen], question: Vectors, known: Mapping[str, float]) -> tuple[Hit, ...]:
         missing = [each.best for each in chosen if each.best.id not in known]

@@ -151,8 +151,9 @@ function passageView(hit, rank, share, cited, openPassage) {
 
 function chip(found) {
   const kind = found.query.startsWith("keyword") ? "keyword" : "dense";
-  const measure = kind === "keyword" ? "BM25" : "cosine similarity";
-  const title = `Rank ${found.rank} of ${found.query}: ${measure} ${found.score ?? "unknown"}, weight ${found.weight ?? 1}`;
+  const measure = found.query === "reranker" ? "score" : kind === "keyword" ? "BM25" : "cosine similarity";
+  const weight = found.weight === 0 ? "" : `, weight ${found.weight ?? 1}`;
+  const title = `Rank ${found.rank} of ${found.query}: ${measure} ${found.score ?? "unknown"}${weight}`;
   return h("span", { class: `chip chip-${kind}`, title }, found.query, h("b", {}, `#${found.rank}`));
 }
 
