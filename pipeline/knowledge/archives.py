@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from typing import IO
 
 from pipeline.errors import DocumentUnreadable
@@ -47,5 +48,5 @@ def read_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, max_bytes: int)
     try:
         with archive.open(entry) as stream:
             return stream.read(max_bytes + 1)
-    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError, OSError, ValueError) as exc:
+    except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError, OSError, ValueError) as exc:
         raise DocumentUnreadable(f"damaged: it cannot be unpacked ({exc})") from exc

@@ -6,6 +6,7 @@ import asyncio
 import io
 import re
 import zipfile
+import zlib
 from collections.abc import AsyncIterator, Iterator
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -100,8 +101,11 @@ def _is_confluence(archive: zipfile.ZipFile, entries: list[zipfile.ZipInfo]) -> 
     pages = [entry for entry in entries if _CONFLUENCE.search(entry.filename)]
     if not pages:
         return False
-    with archive.open(pages[0]) as page:
-        return b"main-content" in page.read(_FIRST)
+    try:
+        with archive.open(pages[0]) as page:
+            return b"main-content" in page.read(_FIRST)
+    except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError, ValueError):
+        return False  # damaged: reading it as a document says so
 
 
 class ExportEntry(Entry):

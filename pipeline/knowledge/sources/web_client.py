@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
 import aiohttp
+import yarl
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import ThreadedResolver
 
@@ -20,7 +21,8 @@ USER_AGENT = "promptai"
 
 _REDIRECTS = 5
 _TIMEOUT = aiohttp.ClientTimeout(total=120, connect=20, sock_read=30)
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_TRANSLATED = tuple(map(ipaddress.IPv6Network, ("64:ff9b::/96", "64:ff9b:1::/48", "::/96")))
+"""IPv6 addresses that hold an IPv4 address which somebody translates them to."""
 
 
 class Refused(Exception):
@@ -51,7 +53,7 @@ def is_public(address: str) -> bool:
     """False for this machine, private networks, and addresses that lead there by translation."""
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
-        if ip in _NAT64 or ip.sixtofour or ip.teredo:
+        if ip.sixtofour or ip.teredo or any(ip in network for network in _TRANSLATED):
             return False
         ip = ip.ipv4_mapped or ip
     return ip.is_global and not ip.is_multicast
@@ -116,15 +118,20 @@ class WebClient:
         raise Unanswered("too many redirects")
 
     def _check(self, url: str) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username is not None:
+        try:
+            # Read as the client will read it: to others `127。0。0。1` is a name, and it is never resolved.
+            parts = yarl.URL(url)
+            host = parts.raw_host
+        except ValueError as exc:
+            raise Refused(f"{url!r} is no address of a page") from exc
+        if parts.scheme not in {"http", "https"} or not host or parts.raw_user is not None:
             raise Refused(f"{url!r} is no address of a page")
         try:
-            public = self._allow_private or is_public(parts.hostname)
+            public = self._allow_private or is_public(host)
         except ValueError:
             return  # a name: the resolver checks it
         if not public:
-            raise Refused(f"{parts.hostname} is an address of a private network; `allow_private = true` permits that")
+            raise Refused(f"{host} is an address of a private network; `allow_private = true` permits that")
 
     async def _reply(self, url: str, response: aiohttp.ClientResponse) -> Reply:
         body = bytearray()

@@ -33,6 +33,8 @@ _SITEMAPS = 500
 _LONGEST_URL = 1000
 _MAX_PAGES = 5000
 _DELAY = 0.5
+_LONGEST_DELAY = 60.0
+"""Seconds: a `Crawl-delay` of years must not keep a sync running."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,7 @@ class WebsiteSource:
         spool = Spool()
         async with self._client() as client:
             robots = await self._robots(client)
-            delay = max(self._manners.delay, float(robots.crawl_delay(USER_AGENT) or 0))
+            delay = max(self._manners.delay, min(float(robots.crawl_delay(USER_AGENT) or 0), _LONGEST_DELAY))
             waiting = deque(await self._first(client))
             reached = set(waiting)
             while waiting:
@@ -151,6 +153,8 @@ class WebsiteSource:
                 reply = await client.get(url)
                 if reply.status != 200:
                     raise DocumentUnreadable(f"the website answered {reply.status}")
+                if reply.url != url and not self._is_ours(plain_url(reply.url)):
+                    raise DocumentUnreadable("it has moved to another website")
                 return reply.body
 
         time.sleep(self._manners.delay)

@@ -106,6 +106,15 @@ async def test_what_is_no_zip_file_is_an_error(tmp_path: Path, data: bytes) -> N
         await listed(tmp_path, data)
 
 
+async def test_a_damaged_page_leaves_the_others_readable(tmp_path: Path) -> None:
+    data = bytearray(packed({"space/Start_12345.html": "main-content " * 50, "a.md": "# A"}))
+    data[data.index(b"Start_12345.html")] ^= 1  # the entry's own header disagrees with the directory
+    files = {file.name: file for file in await listed(tmp_path, bytes(data))}
+    assert files["a.md"].load() == b"# A"
+    with pytest.raises(DocumentUnreadable, match="damaged"):
+        files["space/Start_12345.html"].load()
+
+
 async def test_a_zip_file_that_is_missing_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(SourceNotFound, match="No such file"):
         [_ async for _ in ExportSource(tmp_path / "nothing.zip", name="x").files()]

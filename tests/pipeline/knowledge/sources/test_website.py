@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import hashlib
 from collections.abc import AsyncIterator
@@ -12,10 +13,10 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from pipeline.errors import SourceNotFound
+from pipeline.errors import DocumentUnreadable, SourceNotFound
 from pipeline.knowledge.pages import SqlPages
 from pipeline.knowledge.sources import Choice, SourceFile
-from pipeline.knowledge.sources.web_client import Refused, WebClient, is_public
+from pipeline.knowledge.sources.web_client import Refused, Unanswered, WebClient, is_public
 from pipeline.knowledge.sources.website import Manners, WebsiteSource
 from tests.pipeline.knowledge.support import World, open_world
 
@@ -202,6 +203,40 @@ async def test_private_addresses_are_refused_unless_the_entry_allows_them(world:
     with pytest.raises(SourceNotFound, match="allow_private"):
         await paths(source(world, site, allow_private=False), site)
     assert site.asked == []
+
+
+@pytest.mark.parametrize("host", ["127。0。0。1", "127．0.0．1", "１２７.0.0.1", "[::127.0.0.1]", "127.0.0.1%2f"])
+async def test_private_addresses_in_disguise_are_not_asked(site: Any, host: str) -> None:
+    site.pages["/docs/"] = page("Secret")
+    async with WebClient(allow_private=False, max_bytes=1000) as client:
+        with pytest.raises((Refused, Unanswered)):
+            await client.get(f"{site.url}/docs/".replace("127.0.0.1", host))
+    assert site.asked == []
+
+
+async def test_a_page_that_has_moved_elsewhere_is_not_read_again(world: World, site: Any) -> None:
+    site.pages["/docs/"] = page("Start")
+    website = source(world, site)
+    site.pages["/docs/moved"] = web.Response(status=302, headers={"Location": f"{site.url}/private"})
+    site.pages["/private"] = page("Not ours")
+    with pytest.raises(DocumentUnreadable, match="moved"):
+        await asyncio.to_thread(website._load_again, f"{site.url}/docs/moved")
+
+
+async def test_a_crawl_delay_of_years_is_not_waited_for(
+    world: World, site: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.pages["/robots.txt"] = "User-agent: *\nCrawl-delay: 99999999\n"
+    site.pages["/docs/"] = page("Start", "b")
+    site.pages["/docs/b"] = page("B")
+    waited: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waited.append(seconds)
+
+    monkeypatch.setattr("pipeline.knowledge.sources.website.asyncio.sleep", sleep)
+    assert len([file async for file in source(world, site).files()]) == 2
+    assert waited == [60.0]
 
 
 async def test_a_redirect_into_the_private_network_is_refused(site: Any) -> None:
