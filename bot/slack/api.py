@@ -128,7 +128,10 @@ class SlackApi:
         except (TimeoutError, aiohttp.ClientError, OSError) as exc:
             # Nothing was sent where no connection came about.
             unsent = isinstance(exc, aiohttp.ClientConnectorError)
-            raise SlackUnavailable(f"Slack cannot be reached for {method}: {exc!r}.", maybe_done=not unsent) from exc
+            # Its kind only: aiohttp's errors show a request's headers, and with them the token.
+            raise SlackUnavailable(
+                f"Slack cannot be reached for {method} ({type(exc).__name__}).", maybe_done=not unsent
+            ) from exc
         except (SlackClientError, ValueError, AttributeError) as exc:
             raise SlackUnavailable(f"Slack's answer to {method} makes no sense.", maybe_done=True) from exc
         return response.data if isinstance(response.data, dict) else {}
@@ -159,7 +162,7 @@ class SlackApi:
                         raise SlackUnavailable("A file that is larger than it said.")
                 return bytes(data)
         except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as exc:
-            raise SlackUnavailable(f"Slack cannot be reached for a file: {exc!r}.") from exc
+            raise SlackUnavailable(f"Slack cannot be reached for a file ({type(exc).__name__}).") from exc
 
     async def persist(self, attempt: Callable[[bool], Awaitable[T]]) -> T:
         """Repeat `attempt` after transient failures, a few times and with pauses.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
@@ -105,6 +106,23 @@ async def test_long_and_many_files_are_cut_and_it_says_so(reader: Reader) -> Non
 async def test_the_token_goes_to_slack_alone(reader: Reader, url: str) -> None:
     with pytest.raises(SlackUnavailable, match="not Slack's"):
         await reader.api.download(url, 100)
+
+
+async def test_an_answer_that_is_no_http_does_not_put_the_token_into_the_error() -> None:
+    async def garbage(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 what ever\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(garbage, "127.0.0.1", 0) as server, aiohttp.ClientSession() as session:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        client = make_client(url, "xoxb-hidden")
+        client.session = session
+        for call in (SlackApi(client).download(f"{url}file", 100), SlackApi(client).call("auth.test", {})):
+            with pytest.raises(SlackUnavailable) as caught:
+                await call
+            assert "ClientResponseError" in str(caught.value)
+            assert "xoxb" not in f"{caught.value!r} {caught.value}"
 
 
 async def test_a_file_that_is_larger_than_it_said_is_dropped(reader: Reader) -> None:
