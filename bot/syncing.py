@@ -22,6 +22,9 @@ from pipeline.types import SHARED
 
 Event = dict[str, Any]
 
+SOURCES_FOLDER = "sources"
+"""In the data folder: copies that sources keep, in a folder for each tenant."""
+
 DEFAULT_FILE = Path("knowledge.toml")
 
 
@@ -49,7 +52,7 @@ def order_of(core: Core, entry: Entry) -> SyncOrder:
     """What an entry declares, ready to be synced."""
     kit = Kit(
         folder=(core.settings.knowledge or DEFAULT_FILE).absolute().parent,
-        cache=core.settings.data_dir / "sources",
+        cache=core.settings.data_dir / SOURCES_FOLDER,
         pages=SqlPages(core.engine, entry.tenant, entry.name),
     )
     return SyncOrder(entry.open(kit), entry.tenant, entry.language, entry.version)

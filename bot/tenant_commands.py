@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import shutil
 from collections.abc import AsyncGenerator, Mapping
+from pathlib import Path
 from typing import Any
 
 from bot.app import Core
 from bot.errors import BotError, TenantUnknown
 from bot.store import SqlRemoval
+from bot.syncing import SOURCES_FOLDER
 from pipeline.types import SHARED
 
 
@@ -37,6 +41,8 @@ async def remove_tenant(core: Core, params: Mapping[str, Any]) -> AsyncGenerator
         if held := await index.count(tenant):
             lost[kind] = held
         await index.drop(tenant)
+    if copies := await asyncio.to_thread(remove_copies, core.settings.data_dir, tenant):
+        lost["copies of repositories"] = copies
     if not declared and not lost:
         raise TenantUnknown(f"There is no tenant {tenant!r}, and nothing of one. `promptai tenants list` shows all.")
     left = dict(await removal.left(tenant))
@@ -47,6 +53,26 @@ async def remove_tenant(core: Core, params: Mapping[str, Any]) -> AsyncGenerator
             f"Of {tenant} something came back while it was removed: {things}. Stop its sources; run it again."
         )
     yield {"event": "removed", "tenant": tenant, "lost": lost}
+
+
+def remove_copies(data_dir: Path, tenant: str) -> int:
+    """Remove what sources keep of the tenant's documents in this process' data folder; returns how many. Blocking.
+
+    Raises `BotError` for a name that leads elsewhere, and where something cannot be removed.
+    """
+    folder = data_dir / SOURCES_FOLDER / tenant
+    if tenant in {"", ".", ".."} or folder.name != tenant:
+        raise BotError(f"{tenant!r} cannot be the name of a tenant.")
+    if not folder.is_dir():
+        return 0
+    try:
+        copies = len(list(folder.iterdir()))
+        shutil.rmtree(folder)
+    except OSError as exc:
+        raise BotError(
+            f"The copies in {folder} cannot be removed ({exc.strerror}). Remove them, then run it again."
+        ) from exc
+    return copies
 
 
 async def _indexed(core: Core, tenant: str) -> list[tuple[str, int]]:
