@@ -28,7 +28,8 @@ _HEADING = re.compile(r"^ {0,3}#{1,6}\s")
 _INVISIBLE = re.compile("[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069]")
 """Control characters, and those that turn the direction of writing: they can make an address look like another."""
 _RULE = re.compile(r"^\s{0,3}(?:(?:-\s*){3,}|(?:\*\s*){3,}|(?:_\s*){3,}|={3,}\s*)$")
-_TABLE_RULE = re.compile(r"^\s*\|?\s*:?-+:?\s*(?:\|\s*:?-+:?\s*)*\|?\s*$")
+_TABLE_RULE = re.compile(r"\|?\s*:?-+:?\s*(?:\|\s*:?-+:?\s*)*\|?")
+"""Of a stripped line: two runs of spaces beside each other would cost the square of their length."""
 _QUOTE = re.compile(r"^\s{0,3}(?:>\s?)+")
 
 
@@ -88,7 +89,7 @@ def link_at(line: str, at: int) -> bool:
 
 def begins_table(lines: list[str], number: int) -> bool:
     following = lines[number + 1] if number + 1 < len(lines) else ""
-    return "|" in lines[number] and "|" in following and bool(_TABLE_RULE.match(following))
+    return "|" in lines[number] and "|" in following and bool(_TABLE_RULE.fullmatch(following.strip()))
 
 
 def _code_block(info: str, code: list[str]) -> list[str]:

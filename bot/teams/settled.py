@@ -12,7 +12,7 @@ import re
 
 from bot.teams.markdown import FENCE, begins_table, code_spans, fence_mark, link_at, source_lines, teams_markdown
 
-_LINE_MARKS = re.compile(r"\s*(?:#|>|`|~|\||[-*_=+:.\d)\s]+$)")
+_LINE_MARKS = re.compile(r"(?:#|>|`|~|\||[-*_=+:.\d)\s]+$)")
 """How a line begins (or all that there is of it) while it may still become a heading, a fence, a rule or a list."""
 
 
@@ -58,7 +58,7 @@ def _without_unclear_lines(lines: list[str]) -> tuple[list[str], bool, bool]:
 
 def _settled_part(line: str) -> str:
     """The clear beginning of a line that is still being written."""
-    if _LINE_MARKS.match(line):
+    if _LINE_MARKS.match(line.lstrip()):
         return ""
     part = line[: max(line.rfind(" "), line.rfind("\t"), 0)]
     end = 0
