@@ -19,6 +19,10 @@ T = TypeVar("T")
 _VARIABLES = 500
 """Ids in one IN (...): SQLite allows 999 variables in its oldest builds, and a statement may have others."""
 
+_AT_ONCE = 30_000
+"""Ids whose visibility one statement says: more than retrieval ever asks about. SQLite takes 32,766 since 2020, asyncpg
+32,767. Several statements could stand on both sides of a switch."""
+
 _REMEMBERED = 20_000
 """Passages kept in memory, those asked for last; about 1.5 KB each."""
 
@@ -68,7 +72,7 @@ class VisiblePassages:
             return found
         unknown: list[str] = []
         async with self._engine.connect() as connection:
-            for some in parts(ids):
+            for some in parts(ids, _AT_ONCE):
                 for row in await connection.execute(_SHOWN, {"tenants": tenants, "ids": some}):
                     passage = self._recall(row[0], row[1], tuple(row[2:]))
                     if passage is None:

@@ -52,6 +52,15 @@ async def test_passages_that_are_known_cost_one_statement_without_their_text(wor
     assert "passages.text" not in second[0]
 
 
+async def test_however_many_are_asked_about_one_statement_says_what_is_visible(world: World) -> None:
+    passages, wanted = VisiblePassages(world.engine), await ids(world)
+    many = [*wanted[:1], *(f"gone{number}" for number in range(13_000)), *wanted[1:]]
+    await passages.visible(["shared"], many)
+    with statements(world.engine) as seen:
+        assert set(await passages.visible(["shared"], many)) == set(wanted)
+    assert len(seen) == 1  # of two, one could see what was before a switch and the other what came after
+
+
 async def test_what_another_process_hides_is_gone_at_once(world: World) -> None:
     passages, wanted = VisiblePassages(world.engine), await ids(world)
     assert len(await passages.visible(["shared"], wanted)) == 3
