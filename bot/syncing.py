@@ -67,7 +67,7 @@ async def run_order(core: Core, order: SyncOrder, **options: Any) -> SyncReport:
 
 async def sync(core: Core, params: Mapping[str, Any]) -> AsyncGenerator[Event, None]:
     """`sources` (each as typed, and as an absolute path; none: all that are declared), `tenant`, `name`, `base_url`
-    (or None), `allow_empty`, `dry`: progress, then a report or a failure for each."""
+    (or None), `allow_empty`, `dry`: progress, then a report or a failure for each; a notice for undeclared tenants."""
     orders = await _orders(core, params)
     for order in orders:
         try:
@@ -78,6 +78,10 @@ async def sync(core: Core, params: Mapping[str, Any]) -> AsyncGenerator[Event, N
             if len(orders) == 1:
                 raise
             yield {"event": "failure", **_named(order), "message": str(error)}
+    known = {SHARED, *await core.tenants.names()}
+    for tenant in sorted({order.tenant for order in orders} - known):
+        message = f"{tenant} is no declared tenant, so no workspace can ask: promptai tenants add {tenant}"
+        yield {"event": "notice", "message": message}
 
 
 async def sources(core: Core, params: Mapping[str, Any]) -> AsyncGenerator[Event, None]:
@@ -124,6 +128,11 @@ async def _orders(core: Core, params: Mapping[str, Any]) -> Sequence[SyncOrder]:
         if named := chosen(entries, typed):
             orders += [order_of(core, entry) for entry in named]
             continue
+        if not await asyncio.to_thread(Path(path).exists):
+            raise DeclarationError(
+                f"{typed} is neither a source in {core.settings.knowledge or DEFAULT_FILE} nor a path that exists."
+                " Check the spelling; nothing was changed."
+            )
         name = params.get("name") or source_name(Path(path))
         source = DirectorySource(Path(path), name=name, base_url=params.get("base_url"))
         orders.append(SyncOrder(source, params["tenant"]))

@@ -126,7 +126,7 @@ async def show_sync(events: Events, *, as_json: bool) -> None:
     """A progress bar and a report for each source; or one JSON object a source. Exit status 1 if a document failed."""
     failed = False
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=err, transient=True, disable=as_json) as progress:
+    with Progress(*columns, console=err, transient=True, disable=as_json or not err.is_terminal) as progress:
         task = progress.add_task("Reading", total=None)
         async with aclosing(_checked(events)) as checked:
             async for event in checked:
@@ -134,6 +134,8 @@ async def show_sync(events: Events, *, as_json: bool) -> None:
                     progress.update(
                         task, description=escape(event["location"][-40:]), completed=event["done"], total=event["total"]
                     )
+                elif event["event"] == "notice":
+                    progress.console.print(escape(event["message"]))
                 elif event["event"] == "failure":
                     failed = True
                     progress.console.print(f"{escape(event['source'])}: [red]failed[/]: {escape(event['message'])}")

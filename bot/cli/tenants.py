@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
@@ -25,6 +26,9 @@ app.add_typer(tenants_app, name="tenants")
 Name = Annotated[str, typer.Argument(help="The tenant's name: a-z, 0-9 and -.")]
 Slack = Annotated[str | None, typer.Option(help="A Slack workspace's id (T…), or an organisation's (E…).")]
 Teams = Annotated[str | None, typer.Option(help="A Microsoft Entra tenant's id.")]
+SLACK_ID = re.compile(r"[TE][A-Z0-9]+")
+ENTRA_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
 Channel = Annotated[str | None, typer.Option(help="Only this conversation of it (C…, for example of Slack Connect).")]
 
 
@@ -34,7 +38,7 @@ def add(name: Name) -> None:
 
     async def work(tenants: SqlTenants) -> None:
         if not await tenants.add(checked_tenant(name)):
-            fail(f"There is a tenant {name} already.")
+            fail(f"There is a tenant {name} already. `promptai tenants list` shows what is linked to it.")
         err.print(f"Added {name}.")
 
     _with_tenants(work)
@@ -120,8 +124,15 @@ def remove(
 def _workspace(slack: str | None, teams: str | None) -> tuple[Platform, str]:
     if bool(slack) == bool(teams):
         fail("Give one place: --slack T… or --teams ID.")
+    if slack:
+        if not SLACK_ID.fullmatch(slack):
+            fail(f"--slack {slack!r}: a workspace's id looks like T0123456789, an organisation's like E0123456789.")
+        return Platform.SLACK, slack
     # Entra writes its ids in either case; here they are compared in lower case.
-    return (Platform.SLACK, slack) if slack else (Platform.TEAMS, (teams or "").lower())
+    found = (teams or "").lower()
+    if not ENTRA_ID.fullmatch(found):
+        fail(f"--teams {teams!r}: an Entra tenant's id looks like 00000000-0000-0000-0000-000000000000.")
+    return Platform.TEAMS, found
 
 
 def _place(link: TenantLink) -> str:

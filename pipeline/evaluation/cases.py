@@ -123,7 +123,9 @@ def read_records(file: Path, needed: Sequence[str]) -> list[dict[str, Any]]:
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as exc:
-        raise EvaluationError(f"{file} cannot be read ({exc}).") from exc
+        raise EvaluationError(
+            f"{file} cannot be read: {getattr(exc, 'strerror', exc)}. docs/evaluation.md shows what it holds."
+        ) from exc
     records = []
     for number, line in enumerate(lines, start=1):
         if not line.strip():

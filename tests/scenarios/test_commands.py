@@ -250,6 +250,7 @@ async def test_declared_sources_are_synced_by_name_or_all_and_listed(place: Plac
     assert status == 1
     assert "handbook: 1 added" in told
     assert "lost: failed" in told
+    assert "promptai tenants add umbrella" in told  # nobody could ask about these documents yet
     status, out, _ = await place.run("sources", "--json", **declared)
     found = {each["name"]: each for each in json.loads(out)["sources"]}
     assert (found["handbook"]["tenant"], found["handbook"]["documents"], found["handbook"]["state"]) == (
@@ -257,6 +258,22 @@ async def test_declared_sources_are_synced_by_name_or_all_and_listed(place: Plac
     )  # fmt: skip
     assert (found["lost"]["schedule"], found["lost"]["state"]) == ("every 1d", "failed")
     assert "does not exist" in found["lost"]["last_error"]
+
+
+async def test_a_misspelt_source_is_named_and_leaves_no_trace(place: Place) -> None:
+    status, _, err = await place.run("sync", "hnadbook")
+    assert (status, "hnadbook is neither a source in" in err) == (1, True)
+    _, out, _ = await place.run("sources", "--json")
+    assert not [each for each in json.loads(out)["sources"] if "hnadbook" in each["name"]]
+
+
+async def test_a_workspace_is_linked_by_an_id_that_can_be_one(place: Place) -> None:
+    for place_id in (["--slack", "general"], ["--teams", "example.com"]):
+        status, _, err = await place.run("tenants", "link", "default", *place_id)
+        assert (status, "looks like" in err) == (1, True)
+    for place_id in (["--slack", "T0123456789"], ["--teams", "ABCDEF00-0000-0000-0000-000000000000"]):
+        assert (await place.run("tenants", "link", "default", *place_id))[0] == 0
+        assert (await place.run("tenants", "unlink", *place_id))[0] == 0
 
 
 async def test_tenants_are_proven_apart_and_removed_without_a_trace(place: Place) -> None:
