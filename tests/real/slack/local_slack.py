@@ -122,10 +122,19 @@ class LocalSlack:
         """A person opens the app's home."""
         await self._post("open-home", {"user": user})
 
+    async def click_home(self, action: Json, *, user: str = ALICE) -> None:
+        """A person clicks something in the app's home. The control API knows clicks on messages only, so it names none."""
+        await self._post("interact", {"channel": CHANNEL, "messageTs": "0.0", "user": user, "action": action})
+
+    async def submit(self, values: Json, *, user: str = ALICE) -> None:
+        """A person sends the open dialog, as the page does; `values` by block and action."""
+        async with self._session.ws_connect(f"{self.url}/ui") as page:
+            await page.send_json({"t": "view_submit", "user": user, "values": values})
+
     async def state(self) -> Json:
-        """Everything that the workspace holds."""
-        async with self._session.get(f"{self.url}/_control/state") as response:
-            found: Json = await response.json()
+        """Everything that the workspace holds, homes and open dialogs too: what its page is sent first."""
+        async with self._session.ws_connect(f"{self.url}/ui", max_msg_size=0) as page:
+            found: Json = (await page.receive_json())["state"]
             return found
 
     async def react(self, message: Json, name: str, *, user: str = ALICE, present: bool = True) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
+from bot.slack.channel_views import AS_CONFIGURED, CHANGE
 from tests.real.slack.local_slack import ALICE, BOB, BOT, CHANNEL, LocalSlackMissing
 from tests.real.slack.product import Product, running_product
 
@@ -20,7 +21,9 @@ DONE = "one while live [1]."
 @pytest_asyncio.fixture(scope="module", loop_scope="module", params=["events", "socket"])
 async def product(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Product]:
     try:
-        async with running_product(request.param, tmp_path_factory.mktemp(request.param)) as running:
+        async with running_product(
+            request.param, tmp_path_factory.mktemp(request.param), SLACK_ADMINS=ALICE
+        ) as running:
             yield running
     except LocalSlackMissing as missing:
         pytest.skip(str(missing))
@@ -166,6 +169,46 @@ async def test_a_bot_that_is_killed_in_mid_answer_finishes_it_in_the_same_messag
     await product.start()
     (reply,) = await product.slack.until(question, finished)
     assert reply["ts"] == begun["ts"]
+
+
+async def until(product: Product, condition: Callable[[dict[str, Any]], Any]) -> dict[str, Any]:
+    """Wait until the workspace is as wanted; returns it."""
+    async with asyncio.timeout(60):
+        while not condition(state := await product.slack.state()):
+            await asyncio.sleep(0.1)
+        return state
+
+
+async def set_threads(product: Product, mode: str, *, user: str = ALICE) -> None:
+    """Click "Change" in the home tab and send the dialog."""
+    await product.slack.click_home({"type": "button", "action_id": CHANGE, "value": CHANNEL}, user=user)
+    await until(product, lambda state: state["modalStack"])
+    values = {
+        "channel": {"channel": {"type": "conversations_select", "selected_conversation": CHANNEL}},
+        "mode": {"mode": {"type": "static_select", "selected_option": {"value": mode}}},
+    }
+    await product.slack.submit(values, user=user)
+
+
+async def test_the_home_tab_says_what_is_known_and_admins_change_a_channel_there(product: Product) -> None:
+    for user in (BOB, ALICE):
+        await product.slack.open_home(user)
+    state = await until(product, lambda state: "settings" in str(state["homeViews"]).lower())
+    await until(product, lambda state: str(state["homeViews"]).count("What I know") == 2)
+    assert str(state["homeViews"]).count(CHANGE) == 1
+    first, _ = await asked_and_answered(product, f"<@{BOT}> who may go on here?")
+    await set_threads(product, "always")
+    await until(product, lambda state: f"<#{CHANNEL}>: always" in str(state["homeViews"]))
+    more = await product.slack.say("and what about me?", user=BOB, thread=first["ts"])
+    await product.slack.until(more, lambda found: sum(DONE in r["text"] for r in found) == 2)
+    await set_threads(product, AS_CONFIGURED)
+    await until(product, lambda state: f"<#{CHANNEL}>: always" not in str(state["homeViews"]))
+
+
+async def test_who_is_no_admin_is_refused_in_the_dialog(product: Product) -> None:
+    await product.slack.click_home({"type": "button", "action_id": CHANGE, "value": CHANNEL}, user=BOB)
+    state = await until(product, lambda state: state["modalStack"])
+    assert "SLACK_ADMINS" in str(state["modalStack"])
 
 
 async def test_what_was_asked_is_all_there_is(product: Product) -> None:
