@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.corpus import read_lines
-from benchmarks.retrieval import gain, interval
+from benchmarks.retrieval import interval
 from pipeline.retrieval.models import find
 
 HERE = Path(__file__).parent
@@ -95,7 +95,7 @@ def print_table(found: dict[str, list[dict[str, Any]]]) -> None:
         processor = float(np.median([turn["ingest_cpu_seconds"] for turn in turns]))
         times = np.concatenate([turn["latencies"] for turn in turns])
         own = np.median(np.concatenate([turn["latencies_cpu"] for turn in turns]))
-        gains = np.array([gain(rank) for rank in first["ranks"]])
+        gains = np.array([1 / np.log2(rank + 1) if rank else 0.0 for rank in first["ranks"]])
         low, high = interval(gains, generator)
         recall = np.mean([rank is not None and rank <= 5 for rank in first["ranks"]])
         print(

@@ -82,7 +82,7 @@ class Ledger:
         columns = [getattr(DocumentRow, field.name) for field in fields(Known)]
         async with self._transaction() as connection:
             rows = await connection.execute(select(*columns).where(self._of(DocumentRow), DocumentRow.visible))
-            return {row.key: Known(**row._mapping) for row in rows}
+            return {known.key: known for known in (Known(*row) for row in rows)}
 
     async def touch(self, document_id: str, file_hash: str, stamp: str) -> None:
         """Other bytes or another stamp, same text: nothing to do but to remember it."""

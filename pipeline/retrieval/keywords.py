@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import structlog
 import tantivy
@@ -146,12 +146,13 @@ class TantivyKeywords:
         searchers = [searcher for searcher in searchers if searcher.num_docs]
         if not terms:
             return []
-        matches = [
-            match
+        hits = [
+            (float(score), searcher, address)
             for searcher, boosts in zip(searchers, _comparable(searchers, terms), strict=True)
-            for match in _search(searcher, boosts, k)
+            for score, address in _search(searcher, boosts, k)
         ]
-        return sorted(matches, key=lambda match: -match.score)[:k]
+        best = sorted(hits, key=lambda hit: -hit[0])[:k]  # before ids are read: that is the dearest part
+        return [Match(searcher.doc(address)["id"][0], score) for score, searcher, address in best]
 
     def _count(self, tenant: str) -> int:
         opened = self._open(tenant)
@@ -198,7 +199,8 @@ def _comparable(searchers: Sequence[tantivy.Searcher], terms: dict[str, float]) 
     return boosts
 
 
-def _search(searcher: tantivy.Searcher, boosts: dict[tuple[str, str], float], k: int) -> list[Match]:
+def _search(searcher: tantivy.Searcher, boosts: dict[tuple[str, str], float], k: int) -> list[Any]:
+    """Pairs of score and address, best first."""
     # Terms, not a parsed query: nothing a person writes is syntax.
     schema = _schema()
     query = tantivy.Query.boolean_query(
@@ -210,5 +212,4 @@ def _search(searcher: tantivy.Searcher, boosts: dict[tuple[str, str], float], k:
             for (field, term), boost in boosts.items()
         ]
     )
-    hits = searcher.search(query, limit=k, count=False).hits
-    return [Match(searcher.doc(address)["id"][0], float(score)) for score, address in hits]
+    return searcher.search(query, limit=k, count=False).hits

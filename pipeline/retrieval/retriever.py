@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import structlog
 
 from pipeline.retrieval.fusion import Candidate, Lists, draft_trust, fuse, merge, support_by_page, weigh
-from pipeline.retrieval.protocols import Embedder, KeywordIndex, VectorIndex, Vectors, Visibility
+from pipeline.retrieval.protocols import Embedder, KeywordIndex, Match, VectorIndex, Vectors, Visibility
 from pipeline.retrieval.reranking import Reranking
 from pipeline.retrieval.selection import Chosen, select
 from pipeline.retrieval.weights import Weights
@@ -72,10 +72,10 @@ class Retriever:
         """
         if not question.strip() or k < 1:
             return ()
-        query = await self._prepare(question, draft, tenant)
+        preparing = asyncio.ensure_future(self._prepare(question, draft, tenant))
         depth = max(_DEPTH, 4 * k)
         while True:
-            lists = await self._search(query, depth)
+            query, lists = await self._search(question, tenant, preparing, depth)
             candidates = fuse(weigh(lists, self._weights), self._weights.smoothing)
             chosen = await self._choose(candidates, query, k, self._filters if filters == ANYTHING else filters)
             exhausted = max(map(len, (lists.dense_question, lists.keyword_question, lists.dense_draft))) < depth
@@ -86,10 +86,11 @@ class Retriever:
 
     async def lists(self, question: str, *, draft: str | None, tenant: str, depth: int) -> Lists:
         """What the indexes answer, garbage included: for measuring how to weigh it. Errors as of `retrieve`."""
-        return await self._search(await self._prepare(question, draft, tenant), depth)
+        preparing = asyncio.ensure_future(self._prepare(question, draft, tenant))
+        return (await self._search(question, tenant, preparing, depth))[1]
 
     async def _prepare(self, question: str, draft: str | None, tenant: str) -> _Query:
-        tenants = tuple(dict.fromkeys((tenant, SHARED)))
+        tenants = _read_by(tenant)
         if draft is None or not any(character.isalnum() for character in draft):
             return _Query(tenants, (question,), await self._embedder.embed([question]), -1.0)
         rows = await self._embedder.embed([question, draft])
@@ -99,18 +100,28 @@ class Retriever:
             return _Query(tenants, (question,), rows[:1], -1.0)
         return _Query(tenants, (question, draft), rows, similarity)
 
-    async def _search(self, query: _Query, depth: int) -> Lists:
-        by_tenant, keyword = await asyncio.gather(
-            asyncio.gather(*(self._vectors.query(tenant, query.vectors, depth) for tenant in query.tenants)),
-            asyncio.gather(*(self._keywords.query(query.tenants, [(text, 1.0)], depth) for text in query.texts)),
+    async def _search(
+        self, question: str, tenant: str, preparing: asyncio.Future[_Query], depth: int
+    ) -> tuple[_Query, Lists]:
+        """The question's keywords need no vector: they are looked up while it is encoded."""
+        query, keyword = await asyncio.gather(preparing, self._keyword(_read_by(tenant), question, depth))
+        by_tenant, drafts = await asyncio.gather(
+            asyncio.gather(*(self._vectors.query(each, query.vectors, depth) for each in query.tenants)),
+            asyncio.gather(*(self._keyword(query.tenants, text, depth) for text in query.texts[1:])),
         )
         dense = [merge([lists[row] for lists in by_tenant], depth) for row in range(len(query.texts))]
-        if len(query.texts) == 1:
-            return Lists(dense[0], keyword[0])
-        return Lists(dense[0], keyword[0], dense[1], keyword[1], query.similarity)
+        if not drafts:
+            return query, Lists(dense[0], keyword)
+        return query, Lists(dense[0], keyword, dense[1], drafts[0], query.similarity)
+
+    async def _keyword(self, tenants: tuple[str, ...], text: str, depth: int) -> list[Match]:
+        return await self._keywords.query(tenants, [(text, 1.0)], depth)
 
     async def _choose(self, candidates: Sequence[Candidate], query: _Query, k: int, filters: Filters) -> list[Chosen]:
-        """The best `k` of what is visible."""
+        """The best `k` of what is visible.
+
+        The catalog is asked about all candidates: the tail is hardly ever shown, but supports its pages.
+        """
         tenants = query.tenants
         visible = await self._visibility.visible(tenants, [candidate.passage_id for candidate in candidates])
         passages = {passage_id: passage for passage_id, passage in visible.items() if _may_be_shown(passage, tenants)}
@@ -146,6 +157,11 @@ class Retriever:
             by_tenant.setdefault(passage.tenant, []).append(passage.id)
         stored = await asyncio.gather(*(self._vectors.vectors(tenant, ids) for tenant, ids in by_tenant.items()))
         return {passage_id: float(vector @ question) for found in stored for passage_id, vector in found.items()}
+
+
+def _read_by(tenant: str) -> tuple[str, ...]:
+    """Whose passages a question of `tenant` is answered from."""
+    return tuple(dict.fromkeys((tenant, SHARED)))
 
 
 def _may_be_shown(passage: Passage, tenants: tuple[str, ...]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -9,7 +10,7 @@ import pytest
 
 from pipeline.errors import IndexUnavailable
 from pipeline.retrieval import HashingEmbedder, MemoryKeywords, MemoryVectors, MemoryVisibility, Retriever, Weights
-from pipeline.retrieval.protocols import Match
+from pipeline.retrieval.protocols import Match, Vectors
 from pipeline.types import Filters, Passage
 from tests.pipeline.retrieval.support import make_passage
 
@@ -203,3 +204,23 @@ async def test_what_a_filter_leaves_out_is_not_found(world: World) -> None:
     hits = await world.retriever().retrieve("invoices", draft=None, tenant="acme", k=10, filters=Filters(language="en"))
     assert BILLING.id in {hit.passage.id for hit in hits}
     assert "fr" not in {hit.passage.language for hit in hits}
+
+
+async def test_keywords_are_looked_up_while_the_question_is_encoded(world: World) -> None:
+    asked = asyncio.Event()
+
+    class WaitingEmbedder(HashingEmbedder):
+        async def embed(self, texts: Sequence[str]) -> Vectors:
+            await asked.wait()
+            return await super().embed(texts)
+
+    class Announcing(MemoryKeywords):
+        async def query(
+            self, tenants: Sequence[str], weighted_texts: Sequence[tuple[str, float]], k: int
+        ) -> list[Match]:
+            asked.set()
+            return []
+
+    retriever = Retriever(WaitingEmbedder(), world.vectors, Announcing(), world.catalog)
+    async with asyncio.timeout(5):
+        assert await retriever.retrieve("invoices", draft=None, tenant="acme", k=1)
