@@ -58,6 +58,8 @@ class Core:
     isolation: IsolationWatch
     syncer: Syncer
     models: ModelHost
+    went_stale: asyncio.Event
+    """Set when a sync of this process has marked past answers."""
     _stack: AsyncExitStack
     _pipeline: AnsweringPipeline | None = None
     _opening: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -75,6 +77,12 @@ class Core:
                     options=answering_options(self.settings),
                 )
         return self._pipeline
+
+    async def warm(self) -> None:
+        """Load the embedder, and the reranker if there is one. Raises `IndexUnavailable` for the embedder."""
+        await self.embedder.warm()
+        if self.reranker is not None:
+            await self.reranker.warm()
 
     async def passage(self, tenant: str, passage_id: str) -> Passage | None:
         """For the console: a passage that `tenant` may see."""
@@ -146,6 +154,7 @@ async def open_core(bot: BotSettings, settings: PipelineSettings) -> AsyncIterat
         keywords = TantivyKeywords(settings.data_dir / "keywords")
         stack.push_async_callback(keywords.close)
         catalog = Catalog(engine)
+        went_stale = asyncio.Event()
         tenants = SqlTenants(engine, default=bot.tenant)
         filters = Filters(settings.language, settings.release)
         reranker = CrossEncoderReranker(settings.reranker) if settings.reranker else None
@@ -177,17 +186,19 @@ async def open_core(bot: BotSettings, settings: PipelineSettings) -> AsyncIterat
                 vectors,
                 keywords,
                 holder=f"{socket.gethostname()}:{settings.data_dir.absolute()}"[-300:],
-                after_switch=partial(_mark_stale, SqlFreshness(engine)),
+                after_switch=partial(_mark_stale, SqlFreshness(engine), went_stale),
             ),
             models=model_host(settings),
+            went_stale=went_stale,
             _stack=stack,
         )
 
 
-async def _mark_stale(freshness: SqlFreshness) -> None:
+async def _mark_stale(freshness: SqlFreshness, went_stale: asyncio.Event) -> None:
     """Mark past answers that cite what has just changed; the next sync makes up for a failure."""
     try:
         if marked := await freshness.mark():
             log.info("answers_went_stale", citations=marked)
+            went_stale.set()
     except BotError as error:
         log.warning("stale_answers_not_marked", error=str(error))

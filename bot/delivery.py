@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from bot.messages import Apology, Question, Reply
 from pipeline.types import DraftReady, PassagesFound, StageStarted
@@ -47,6 +47,14 @@ class Delivery(Protocol):
 
     async def fail(self, opened: Opened, apology: Apology) -> None:
         """Show the apology with its error id. Raises `DeliveryError`."""
+
+
+@runtime_checkable
+class TakesNotes(Protocol):
+    """A delivery that can also say something later, in the thread of a question that was answered."""
+
+    async def note(self, question: Question, text: str) -> None:
+        """Post one line of Markdown; where the platform can be asked, not a second time. Raises `DeliveryError`."""
 
 
 class ReplyLog(Protocol):

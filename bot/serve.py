@@ -24,7 +24,8 @@ from bot.messages import Platform
 from bot.metrics import Metrics
 from bot.schedule import Schedule
 from bot.slack import SlackAdapter, slack_parts
-from bot.store import SqlExperiments, workflow_database_url
+from bot.stale import StaleNotices
+from bot.store import SqlExperiments, SqlFreshness, workflow_database_url
 from bot.syncing import declared, order_of, run_order
 from bot.teams import TeamsAdapter
 from bot.web import WebAdapter, WebDelivery
@@ -119,9 +120,7 @@ async def serve(core: Core, *, ready: Callable[[str | None, str], None], stop: a
         stack.push_async_callback(control.cleanup)
         await open_socket(control, core.settings.data_dir)
         # Loading the embedder takes seconds: while nobody waits, rather than during the first question.
-        await core.embedder.warm()
-        if core.reranker is not None:
-            await core.reranker.warm()
+        await core.warm()
         core.isolation.report_to(metrics)
         watching = asyncio.create_task(core.isolation.run())
         stack.push_async_callback(cancelled, watching)
@@ -133,6 +132,9 @@ async def serve(core: Core, *, ready: Callable[[str | None, str], None], stop: a
         )
         scheduled = asyncio.create_task(schedule.run())
         stack.push_async_callback(cancelled, scheduled)
+        if core.bot.stale_notice:
+            telling = asyncio.create_task(StaleNotices(SqlFreshness(core.engine), deliveries).run(core.went_stale))
+            stack.push_async_callback(cancelled, telling)
         await stop.wait()
         log.info("stopping")
 

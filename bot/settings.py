@@ -132,6 +132,11 @@ class BotSettings(BaseSettings):
         alias="PROMPTAI_CANARY_SECONDS",
         description="Seconds between two checks that no tenant can find another one's documents.",
     )
+    stale_notice: bool = Field(
+        False,
+        alias="PROMPTAI_STALE_NOTICE",
+        description="1: say in the thread (Slack, Teams) that a source of an answer has changed since, once, for 30 days.",
+    )
     example_questions: str = Field(
         "",
         alias="PROMPTAI_EXAMPLE_QUESTIONS",

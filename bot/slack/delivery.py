@@ -19,6 +19,7 @@ from bot.slack.posting import PLAIN, Poster
 from bot.slack.recovery import ShownBy, find_stream
 from bot.slack.rendering import (
     PART_CHARS,
+    Look,
     SlackMessage,
     live_text,
     placeholder,
@@ -37,6 +38,8 @@ SIZES = (PART_CHARS, PART_CHARS // 2, PART_CHARS // 4)
 
 TOO_LONG = frozenset({"msg_too_long", "msg_blocks_too_long"})
 REMEMBERED = 1_000
+NOTE = -1
+"""In the place of a part's number: what is posted long after the reply."""
 
 ApiFor = Callable[[Mapping[str, str]], Awaitable[SlackApi]]
 """How to call Slack for the workspace that a question's `address` names (`Workspaces.api`)."""
@@ -123,6 +126,14 @@ class SlackDelivery:
         calls = await self._quiet(opened)
         try:
             await self._replace(Poster(calls, opened.question), opened, render_apology(apology))
+        except SlackRefused as refused:
+            raise refused.translated() from refused
+
+    async def note(self, question: Question, text: str) -> None:
+        """Post a line in the thread, unless it stands there."""
+        poster = Poster(await self._calls(question), question)
+        try:
+            await poster.post(SlackMessage((Look(live_text(text)),)), part=NOTE, look_first=True)
         except SlackRefused as refused:
             raise refused.translated() from refused
 

@@ -94,12 +94,13 @@ class SqlFreshness:
             async with self._engine.connect() as connection:
                 return [_stale(row) for row in (await connection.execute(query)).all()]
 
-    async def set_told(self, question_id: str) -> None:
-        """The thread knows, or never will: it is not told again."""
-        mine = and_(CitationRow.question_id == question_id, CitationRow.stale_since.is_not(None))
+    async def set_told(self, question_id: str) -> bool:
+        """The thread knows, or never will: it is not told again, whatever else changes. False if that was so already."""
+        mine = and_(CitationRow.question_id == question_id, CitationRow.told_at.is_(None))
         with store_errors():
             async with self._engine.begin() as connection:
-                await connection.execute(update(CitationRow).where(mine).values(told_at=self._now()))
+                result = await connection.execute(update(CitationRow).where(mine).values(told_at=self._now()))
+        return result.rowcount > 0
 
     async def _judge(self, connection: AsyncConnection, row: Any) -> int:
         """Mark one citation whose passage is gone, unless its words still stand in the same document: passages are also

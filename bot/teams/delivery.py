@@ -25,6 +25,7 @@ from bot.teams.connector import BotConnector, StreamRefused
 from bot.teams.final import FinalMessages
 from bot.teams.incoming import REFERENCE
 from bot.teams.live import Line, Text
+from bot.teams.markdown import teams_markdown
 from bot.teams.streams import Stream, StreamClaims
 from bot.teams.ways import STREAM_INTERVAL_S, UPDATE_INTERVAL_S, OnlyTyping, Streaming, Updating, Way
 
@@ -85,6 +86,10 @@ class TeamsDelivery:
     async def fail(self, opened: Opened, apology: Apology) -> None:
         """Show the apology in the answer's place."""
         await self._end(opened, [rendering.apology(apology)])
+
+    async def note(self, question: Question, text: str) -> None:
+        """Post a line; Teams cannot be asked whether it stands there."""
+        await self._connector.post(_reference(question), rendering.plain_message(teams_markdown(text)))
 
     async def say(self, reference: str, message: Activity) -> None:
         """Post something that is no answer. Never raises: nobody waits for it."""

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from bot.delivery import Delivery, Opened
+from bot.delivery import Delivery, Opened, TakesNotes
 from bot.errors import DeliveryRefused, DeliveryUnavailable
 from bot.messages import Apology, Question, Reply
 from bot.slack import SlackDelivery
@@ -161,3 +161,20 @@ async def test_what_cannot_be_delivered_is_refused_or_unavailable(
     slack.workspace.fail("chat.update", failure, times=8)
     with pytest.raises(error):
         await slack.delivery.fail(opened, SORRY)
+
+
+async def test_a_note_is_posted_in_the_thread_once(slack: Slack) -> None:
+    opened = await slack.opened()
+    await slack.delivery.finish(opened, REPLY)
+    for delivery in (slack.delivery, slack.restarted()):
+        assert isinstance(delivery, TakesNotes)
+        await delivery.note(slack.question, "Source [1] of <!channel> has changed.")
+    assert len(slack.texts) == 2
+    assert "Source [1]" in slack.texts[1]
+    assert "<!channel>" not in slack.texts[1]
+
+
+async def test_a_note_that_slack_does_not_take_is_refused(slack: Slack) -> None:
+    slack.workspace.fail("chat.postMessage", Failure(error="channel_not_found"))
+    with pytest.raises(DeliveryRefused):
+        await slack.delivery.note(slack.question, "Source [1] has changed.")

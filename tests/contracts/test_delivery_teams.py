@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from bot.delivery import Delivery, Opened
+from bot.delivery import Delivery, Opened, TakesNotes
 from bot.errors import DeliveryRefused, DeliveryUnavailable, StoreUnavailable
 from bot.messages import Question, Reply
 from pipeline.types import PassagesFound, Stage, StageStarted
@@ -304,3 +304,21 @@ async def test_the_reply_is_in_the_thread_of_the_question() -> None:
         await teams.delivery.finish(opened, REPLY)
         assert teams.chat.endswith(";messageid=17")
         assert teams.texts() == ["It is ten seconds [1]."]
+
+
+async def test_a_note_is_a_message_of_its_own(teams: Teams) -> None:
+    """The answer stays as it is."""
+    opened = await teams.opened()
+    await teams.delivery.finish(opened, REPLY)
+    before = teams.texts()
+    delivery = teams.delivery
+    assert isinstance(delivery, TakesNotes)
+    await delivery.note(teams.question, "Source [1] has changed.")
+    assert teams.texts() == [*before, "Source [1] has changed."]
+
+
+async def test_a_note_that_teams_does_not_take_is_refused(teams: Teams) -> None:
+    """So that nobody tries again."""
+    teams.connector.fault = Fault(403)
+    with pytest.raises(DeliveryRefused):
+        await teams.delivery.note(teams.question, "Source [1] has changed.")

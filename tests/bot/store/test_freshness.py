@@ -122,7 +122,8 @@ async def test_a_thread_is_told_once(world: World) -> None:
     await world.hide()
     await world.freshness.mark()
     assert len(await world.freshness.stale(untold=True)) == 1
-    await world.freshness.set_told(question().id)
+    assert await world.freshness.set_told(question().id)
+    assert not await world.freshness.set_told(question().id)
     assert await world.freshness.stale(untold=True) == []
     assert len(await world.freshness.stale()) == 1
 

@@ -1,0 +1,138 @@
+"""Threads are told that a source has changed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+
+import pytest
+
+from bot.errors import DeliveryError, DeliveryRefused, DeliveryUnavailable, StoreUnavailable
+from bot.messages import Platform, Question
+from bot.stale import AT_ONCE, OLDEST, StaleNotices, notice
+from bot.store.freshness import CHANGED, REMOVED, StaleCitation
+from tests.fakes.delivery import RecordingDelivery
+from tests.fakes.samples import NOW, question
+
+
+def stale(
+    message_id: str, number: int = 1, reason: str = CHANGED, platform: Platform = Platform.SLACK
+) -> StaleCitation:
+    asked = question(message_id=message_id, platform=platform)
+    return StaleCitation(asked, "reply", NOW, number, "Page", "page.md", reason, NOW)
+
+
+class NotingDelivery(RecordingDelivery):
+    """A platform that can be told something later."""
+
+    def __init__(self, error: DeliveryError | None = None) -> None:
+        super().__init__()
+        self.error = error
+        self.notes: list[tuple[str, str]] = []
+
+    async def note(self, question: Question, text: str) -> None:
+        self.notes.append((question.message_id, text))
+        if self.error:
+            raise self.error
+
+
+class Answers:
+    """Marked citations in memory."""
+
+    def __init__(self, *citations: StaleCitation) -> None:
+        self.citations = citations
+        self.told: set[str] = set()
+        self.down = 0
+
+    async def stale(self, tenant: str | None = None, *, untold: bool = False) -> Sequence[StaleCitation]:
+        if self.down:
+            self.down -= 1
+            raise StoreUnavailable("The database is down.")
+        return [each for each in self.citations if each.question.id not in self.told]
+
+    async def set_told(self, question_id: str) -> bool:
+        new = question_id not in self.told
+        self.told.add(question_id)
+        return new
+
+
+def notices(answers: Answers, delivery: RecordingDelivery, *, days: int = 1) -> StaleNotices:
+    return StaleNotices(answers, {Platform.SLACK: delivery}, now=lambda: NOW + timedelta(days=days))
+
+
+async def test_each_thread_is_told_once_about_all_its_changed_sources() -> None:
+    answers, delivery = Answers(stale("m1", 1), stale("m1", 3), stale("m2", 2)), NotingDelivery()
+    telling = notices(answers, delivery)
+    assert await telling.tell() == 2
+    assert await telling.tell() == 0
+    assert [message for message, _ in delivery.notes] == ["m1", "m2"]
+    assert "[1], [3]" in delivery.notes[0][1]
+
+
+def test_the_line_says_whose_answer_and_what_happened() -> None:
+    assert notice([stale("m1", 2)]) == (
+        "A note on my answer to “What is it?”: source [2] has changed since then."
+        " Please ask again for an answer that is up to date."
+    )
+    assert "sources [1], [2] are no longer in the documentation" in notice(
+        [stale("m", 1, REMOVED), stale("m", 2, REMOVED)]
+    )
+    assert "sources [1], [2] have changed" in notice([stale("m", 1, REMOVED), stale("m", 2)])
+
+
+@pytest.mark.parametrize("error", [DeliveryRefused("The channel is gone."), DeliveryUnavailable("Slack is down.")])
+async def test_a_line_that_was_not_taken_is_not_tried_again_and_the_others_go_on(error: DeliveryError) -> None:
+    answers, delivery = Answers(stale("m1"), stale("m2")), NotingDelivery(error)
+    assert await notices(answers, delivery).tell() == 0
+    assert await notices(answers, delivery).tell() == 0
+    assert [message for message, _ in delivery.notes] == ["m1", "m2"]
+
+
+async def test_what_another_replica_told_is_not_told_again() -> None:
+    class Late(Answers):
+        async def set_told(self, question_id: str) -> bool:
+            return False
+
+    delivery = NotingDelivery()
+    assert await notices(Late(stale("m1")), delivery).tell() == 0
+    assert delivery.notes == []
+
+
+async def test_old_answers_are_left_alone() -> None:
+    answers, delivery = Answers(stale("m1")), NotingDelivery()
+    assert await notices(answers, delivery, days=OLDEST.days + 1).tell() == 0
+    assert delivery.notes == []
+
+
+async def test_a_platform_that_takes_no_notes_is_left_alone() -> None:
+    answers = Answers(stale("m1"), stale("m2", platform=Platform.WEB))
+    assert await notices(answers, RecordingDelivery()).tell() == 0
+    assert answers.told == set()
+
+
+async def test_a_big_change_tells_a_few_threads_at_a_time() -> None:
+    answers, delivery = Answers(*(stale(f"m{at}") for at in range(AT_ONCE + 5))), NotingDelivery()
+    telling = notices(answers, delivery)
+    assert await telling.tell() == AT_ONCE
+    assert await telling.tell() == 5
+
+
+async def test_it_tells_at_the_start_and_again_after_each_change_whatever_the_database_does() -> None:
+    answers, delivery, changed = Answers(stale("m1")), NotingDelivery(), asyncio.Event()
+    running = asyncio.create_task(notices(answers, delivery).run(changed))
+
+    async def until_quiet() -> None:
+        for _ in range(10):
+            await asyncio.sleep(0)
+
+    await until_quiet()
+    assert len(delivery.notes) == 1
+    answers.citations, answers.down = (stale("m2"),), 1
+    changed.set()
+    await until_quiet()
+    assert len(delivery.notes) == 1
+    changed.set()
+    await until_quiet()
+    assert [message for message, _ in delivery.notes] == ["m1", "m2"]
+    running.cancel()
