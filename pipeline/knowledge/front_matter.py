@@ -8,17 +8,19 @@ from dataclasses import dataclass
 from pipeline.knowledge.editions import language_tag
 
 _LONGEST_RELEASE = 60
+_LONGEST_BLOCK = 20_000
+"""Characters; what is longer is a page that begins with a rule, and no pattern here is tried on megabytes."""
 
 _BLOCK = re.compile(
     r"\A\ufeff?(?:---[ \t]*\r?\n(.*?)(?:^)(?:---|\.\.\.)|\+\+\+[ \t]*\r?\n(.*?)^\+\+\+)[ \t]*(?:\r?\n|\Z)",
     re.DOTALL | re.MULTILINE,
 )
-_VALUE = r"""^(?:{})\s*[:=]\s*(?P<quote>["']?)(?P<value>.+?)(?P=quote)\s*$"""
+_VALUE = r"""^(?:{})[ \t]*[:=][ \t]*(?P<quote>["']?)(?P<value>[^\s].{{0,500}}?)(?P=quote)[ \t]*\r?$"""
 _TITLE, _LANGUAGE, _RELEASE = (
     re.compile(_VALUE.format(key), re.MULTILINE | re.IGNORECASE)
     for key in ("title", "lang(?:uage)?|locale", "version|release")
 )
-_KEY = re.compile(r"^\s*(?:[\w.-]+\s*[:=]|#|-\s|\[)", re.MULTILINE)
+_KEY = re.compile(r"^[ \t]*(?:[\w.-]{1,200}[ \t]*[:=]|#|-\s|\[)", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,7 @@ def split_front_matter(text: str) -> tuple[FrontMatter, str]:
     if block is None:
         return FrontMatter(), text
     content = block[1] if block[1] is not None else block[2]
-    if content.strip() and not _KEY.search(content):
+    if len(content) > _LONGEST_BLOCK or (content.strip() and not _KEY.search(content)):
         return FrontMatter(), text
     front = FrontMatter(
         _value(_TITLE, content), language_tag(_value(_LANGUAGE, content)), _value(_RELEASE, content)[:_LONGEST_RELEASE]

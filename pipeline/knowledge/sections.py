@@ -11,7 +11,7 @@ from functools import cache
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-_EXPLICIT_ANCHOR = re.compile(r"\s*\{\s*#(?P<anchor>[^\s{}]+)[^{}]*\}\s*$")
+_EXPLICIT_ANCHOR = re.compile(r"(?<!\s)\s*\{\s*#(?P<anchor>[^\s{}]+)[^{}]*\}\s*$")
 _LONGEST_HEADING = 160
 
 

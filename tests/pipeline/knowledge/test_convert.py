@@ -54,6 +54,12 @@ def test_front_matter_is_dropped(front: str) -> None:
     assert (converted.title, converted.text) == ("T", "Body --- text")
 
 
+def test_a_block_of_many_pages_is_no_front_matter() -> None:
+    """Patterns that look for titles are not tried on megabytes."""
+    text = "---\ntitle: Hidden\n" + "key: value\n" * 3_000 + "---\nBody."
+    assert "key: value" in convert(text.encode(), "a.md").text
+
+
 def test_a_rule_at_the_top_is_no_front_matter() -> None:
     assert "first words" in convert(b"---\n\nfirst words\n\n---\n\nmore", "a.md").text
 
