@@ -154,8 +154,8 @@ def report(corpus: Corpus, results: dict[str, Vectors], gains: Gains | None, arm
     """Print the table, and what was chosen for each fold."""
     validated, chosen = {}, []
     if gains is not None:
-        drafts = [arm for arm in arms if arm not in ("hybrid", "draft shuffled", "draft near miss")]
-        validated, chosen = cross_validated([case.fold for case in corpus.cases], gains, arms, drafts, "draft shuffled")
+        judged = [arm for arm in arms if arm not in ("draft shuffled", "draft near miss")]
+        validated, chosen = cross_validated([case.fold for case in corpus.cases], gains, arms, judged, "draft shuffled")
     generator = np.random.default_rng(0)
     print("| retrieval | nDCG@10 | 95% | +/- hybrid | 95% | 5 folds by page | 95% | +/- hybrid | 95% |")
     print("|---|---|---|---|---|---|---|---|---|")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -19,16 +18,11 @@ LOSS = 0.02
 Gains = Callable[[str, Weights], Vectors]
 """Arm and weights -> each question's nDCG@10."""
 
-QUESTION_GRID = [
-    Weights(smoothing=smoothing, page_support=support, keyword=keyword)
-    for smoothing, support, keyword in product((20, 30, 60), (0.2, 0.3, 0.5), (0.7, 1.0, 1.4))
+GRID = [
+    Weights(smoothing=smoothing, page_support=support, least_share=least, decisive=decisive)
+    for smoothing, support, least, decisive in product((20, 30, 60), (0.3, 0.5), (0.3, 0.4), (0.4, 0.5))
 ]
-"""What is tried for the question alone."""
-DRAFT_GRID = [
-    {"least_share": least, "most_share": most, "decisive": decisive}
-    for least, most, decisive in product((0.3, 0.4, 0.5), (0.8, 1.0), (0.4, 0.5))
-]
-"""What is tried on top for drafts."""
+"""What is tried: one setting for questions with and without drafts."""
 
 
 def folds_of(pages: Sequence[str]) -> np.ndarray:
@@ -38,29 +32,25 @@ def folds_of(pages: Sequence[str]) -> np.ndarray:
     return np.array([number[page] for page in pages])
 
 
-def choose(train: np.ndarray, gains: Gains, drafts: Sequence[str], shuffled: str | None) -> Weights:
-    """The weights that do best on the questions of `train`: first those of the question, then those of drafts."""
-    question = max(QUESTION_GRID, key=lambda weights: float(gains("hybrid", weights)[train].mean()))
-    if not drafts:
-        return question
-    alone = float(gains("hybrid", question)[train].mean())
+def choose(train: np.ndarray, gains: Gains, arms: Sequence[str], shuffled: str) -> Weights:
+    """The weights with the best mean over `arms` on the questions of `train`, among those that a wrong draft harms little."""
 
     def quality(weights: Weights) -> tuple[bool, float]:
-        harmless = shuffled is None or float(gains(shuffled, weights)[train].mean()) >= alone - LOSS
-        return harmless, float(np.mean([gains(arm, weights)[train].mean() for arm in drafts]))
+        mean = {arm: float(gains(arm, weights)[train].mean()) for arm in (*arms, shuffled)}
+        return mean[shuffled] >= mean["hybrid"] - LOSS, sum(mean[arm] for arm in arms)
 
-    return max((replace(question, **some) for some in DRAFT_GRID), key=quality)
+    return max(GRID, key=quality)
 
 
 def cross_validated(
-    pages: Sequence[str], gains: Gains, arms: Sequence[str], drafts: Sequence[str], shuffled: str | None
+    pages: Sequence[str], gains: Gains, arms: Sequence[str], judged: Sequence[str], shuffled: str
 ) -> tuple[Mapping[str, Vectors], list[Weights]]:
-    """Each arm's gains under weights chosen without its fold, and the weights chosen for each fold."""
+    """Each arm's gains under weights chosen, by the arms `judged`, without its fold; and the weights for each fold."""
     folds = folds_of(pages)
     found = {arm: np.zeros(len(pages)) for arm in arms}
     chosen = []
     for fold in range(FOLDS):
-        weights = choose(folds != fold, gains, drafts, shuffled)
+        weights = choose(folds != fold, gains, judged, shuffled)
         chosen.append(weights)
         for arm in arms:
             found[arm][folds == fold] = gains(arm, weights)[folds == fold]
