@@ -90,6 +90,8 @@ class FakeConnector:
         self.streams: dict[str, FakeStream] = {}
         self.stream_faults: deque[Fault | None] = deque()
         """One for each of the next parts of streams."""
+        self.refused: list[str] = []
+        """Why parts of streams were refused: who keeps to the rules is not."""
         self.final_id: str | None = None
         """The id that ends of streams are answered with; None: the stream's."""
         self.calls: list[Call] = []
@@ -139,18 +141,18 @@ class FakeConnector:
         if fault is not None and not fault.after_storing:
             return self._fail(request, fault)
         if not self.streaming or not call.conversation.startswith("a:"):
-            return _error(403, "ContentStreamNotAllowed", "Content stream is not allowed")
+            return self._refuse("Content stream is not allowed")
         stream_id = info.get("streamId")
         if stream_id is None:
             if any(stream.state == "open" and not self._over(stream) for stream in self.streams.values()):
-                return _error(403, "ContentStreamNotAllowed", "Content stream is not allowed")
+                return self._refuse("Content stream is not allowed")
             self._count += 1
             stream = FakeStream(str(self._count), self.clock())
             self.streams[stream.id] = stream
         else:
             stream = self.streams[stream_id]
         if refusal := self._stream_refusal(stream, call, info):
-            return _error(403, "ContentStreamNotAllowed", refusal)
+            return self._refuse(refusal)
         if info["streamType"] == "final":
             stream.state = "done"
             self.conversations.setdefault(call.conversation, {})[stream.id] = call.activity
@@ -163,6 +165,10 @@ class FakeConnector:
             return self._fail(request, fault)
         shown_as = self.final_id if info["streamType"] == "final" and self.final_id else stream.id
         return web.json_response({"id": shown_as}, status=201)
+
+    def _refuse(self, why: str) -> web.Response:
+        self.refused.append(why)
+        return _error(403, "ContentStreamNotAllowed", why)
 
     def _stream_refusal(self, stream: FakeStream, call: Call, info: Mapping[str, Any]) -> str:
         if stream.state == "stopped":

@@ -118,6 +118,7 @@ async def test_a_second_question_in_a_chat_is_not_streamed(teams: Teams) -> None
     third = replace(teams.question, message_id="m3")
     await teams.delivery.open(third, recovering=False)
     assert len(teams.connector.streams) == 2, "the stream was given back"
+    assert teams.connector.refused == [], "nobody asked for what is not allowed"
 
 
 async def test_two_chats_stream_at_the_same_time(teams: Teams) -> None:
@@ -206,6 +207,7 @@ async def test_after_two_minutes_the_message_is_updated(teams: Teams) -> None:
     assert shown["text"] == ANSWERED
     assert [entity["type"] for entity in shown["entities"]] == ["https://schema.org/Message"], "no streaminfo"
     assert list(teams.connector.conversations[teams.chat]) == [opened.reply_id]
+    assert teams.connector.refused == [], "Teams need not say that the time is over"
 
 
 async def test_a_stream_that_teams_ended_earlier_than_we_think_is_updated(teams: Teams) -> None:
