@@ -66,6 +66,8 @@ SCOPES = {
     "channels:history": "to hear follow-ups in public channels' threads (message.channels), and to find a reply after a crash",
     "groups:history": "the same in private channels",
     "mpim:history": "the same in group direct messages",
+    "channels:read": "to keep “Ask about this message” out of channels shared with other organisations (conversations.info)",
+    "groups:read": "the same for private channels",
     "assistant:write": "to suggest questions in the app's pane (assistant.threads.setSuggestedPrompts)",
     "commands": "for /promptai and “Ask about this message”",
     "files:read": "to read text, Markdown and PDF files that come with a question (files.info)",

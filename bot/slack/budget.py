@@ -35,6 +35,7 @@ LIMITS: Mapping[str, Limit] = {
     "assistant.threads.setStatus": Limit(50, 0),
     "assistant.threads.setSuggestedPrompts": Limit(50, 0),
     "conversations.replies": Limit(50, 50),
+    "conversations.info": Limit(50, 50),
     "chat.postMessage": Limit(60, 0),
     "views.publish": Limit(100, 0),
 }

@@ -76,12 +76,18 @@ class Commands:
     async def shortcut(self, request: AsyncBoltRequest, ack: AsyncAck, respond: AsyncRespond) -> None:
         """A message's menu: it is answered in the message's thread, for the person who asked."""
         place = await self._workspaces.place(request.body)
-        if place is None or place.tenant is None:
-            await respond(text=texts.NOBODYS, response_type="ephemeral")
-        else:
-            told = await self._ask_about(request.body, place, place.tenant)
-            if told:
-                await respond(text=told, response_type="ephemeral")
+        told: str | None = texts.NOBODYS
+        if place is not None:
+            try:
+                if await self._is_shared(request.body, place):
+                    place = await self._workspaces.place({**request.body, "is_ext_shared_channel": True})
+                if place is not None and place.tenant is not None:
+                    told = await self._ask_about(request.body, place, place.tenant)
+            except SlackRefused as refused:
+                log.info("slack_shortcut_refused", reason=refused.code)
+                told = INVITE
+        if told:
+            await respond(text=told, response_type="ephemeral")
         await ack()
 
     async def suggest(self, event: Mapping[str, Any], place: Place) -> None:
@@ -97,8 +103,30 @@ class Commands:
         calls = await self._feedback.calls(place)
         await calls.try_spare("assistant.threads.setSuggestedPrompts", {"channel_id": channel, "prompts": prompts})
 
+    async def _is_shared(self, body: Mapping[str, Any], place: Place) -> bool:
+        """Whether people of other organisations read there, which a shortcut, unlike an event, does not say.
+
+        Where Slack does not tell (group direct messages would need one more scope) they may. Raises `SlackRefused`
+        where the bot is no member.
+        """
+        channel = body.get("channel")
+        channel_id = str(channel.get("id") or "") if isinstance(channel, Mapping) else ""
+        if channel_id.startswith("D"):
+            return False
+        calls = await self._feedback.calls(place)
+        try:
+            answer = await calls.once("conversations.info", {"channel": channel_id}, verb="GET")
+        except SlackRefused as refused:
+            if refused.code in ("channel_not_found", "not_in_channel"):
+                raise
+            log.warning("slack_channel_unknown", reason=refused.code)
+            return True
+        told = answer.get("channel")
+        told = told if isinstance(told, Mapping) else {}
+        return any(told.get(key) is not False for key in ("is_ext_shared", "is_pending_ext_shared"))
+
     async def _ask_about(self, body: Mapping[str, Any], place: Place, tenant: str) -> str | None:
-        """What to tell the person instead of an answer, or None."""
+        """What to tell the person instead of an answer, or None. Raises `SlackRefused` where the bot is no member."""
         question = read_shortcut(body, me=place.me, tenant=tenant)
         if isinstance(question, Ignored):
             return NO_WORDS
@@ -107,9 +135,6 @@ class Commands:
         try:
             # It tells the person, and us whether the bot may write there.
             await calls.once("chat.postEphemeral", {**where, "text": READING})
-        except SlackRefused as refused:
-            log.info("slack_shortcut_refused", reason=refused.code)
-            return INVITE
         except SlackUnavailable as error:
             log.info("slack_shortcut_not_announced", error=str(error))
         asked = await self._conversation.ask(question)

@@ -91,6 +91,8 @@ class FakeSlack:
     app: tuple[str, str] = ("client-id", "client-secret")
     """The app's id and secret, for OAuth."""
     channels: dict[str, list[Json]] = field(default_factory=lambda: {CHANNEL: [], DIRECT: []})
+    shared: set[str] = field(default_factory=set)
+    """Channels that are shared with another organisation."""
     refused_block_types: set[str] = field(default_factory=set)
     """Block types that this workspace does not know yet."""
     latency: float = 0.0
@@ -267,9 +269,19 @@ class FakeSlack:
                     return _error("invalid_arguments")
                 self.homes[arguments["user_id"]] = arguments["view"]
                 return {"ok": True}
+            case "conversations.info":
+                return self._info(arguments)
             case "conversations.replies":
                 return self._replies(arguments)
         return _error("unknown_method")
+
+    def _info(self, arguments: Json) -> Json:
+        """`conversations.info`."""
+        channel = arguments.get("channel", "")
+        if channel not in self.channels:
+            return _error("channel_not_found")
+        shared = channel in self.shared
+        return {"ok": True, "channel": {"id": channel, "is_ext_shared": shared, "is_pending_ext_shared": False}}
 
     def _grant(self, arguments: Json) -> Json:
         if (arguments.get("client_id"), arguments.get("client_secret")) != self.app:

@@ -150,9 +150,10 @@ def memory_parts(
     """
 
     async def tenant_of(origin: Origin) -> str | None:
-        if tenants is None:
-            return "acme"
-        return tenants.get(origin.channel) or tenants.get(origin.team)
+        linked = (tenants or {}).get(origin.channel)
+        if origin.external:
+            return linked
+        return "acme" if tenants is None else linked or tenants.get(origin.team)
 
     async def sources(_tenant: str) -> list[SourceStatus]:
         return []

@@ -14,8 +14,8 @@ from bot.messages import Person
 from bot.slack.commands import COMMAND, NO_RATINGS, READING, SHORTCUT
 from bot.slack.incoming import _time
 from tests.fakes.samples import rating
-from tests.fakes.slack_api import BOT_ID, BOT_USER, CHANNEL, DIRECT, TEAM, sign
-from tests.fakes.slack_bot import SlackBot, eventually, running_bot
+from tests.fakes.slack_api import BOT_ID, BOT_USER, CHANNEL, DIRECT, TEAM, Failure, sign
+from tests.fakes.slack_bot import SlackBot, eventually, memory_parts, running_bot
 
 
 @pytest.fixture
@@ -140,6 +140,27 @@ async def test_the_menu_used_twice_by_one_person_asks_once_and_by_two_people_twi
 
 async def test_where_the_bot_is_no_member_the_menu_asks_nothing(bot: SlackBot) -> None:
     del bot.slack.channels[CHANNEL]
+    await bot.click(shortcut("it is high"))
+    assert bot.store.questions == {}
+
+
+async def test_in_a_channel_of_two_organisations_the_menu_asks_nothing_until_it_is_linked(bot: SlackBot) -> None:
+    """The payload does not say that it is shared."""
+    bot.slack.shared.add(CHANNEL)
+    await bot.click(shortcut("it is high"))
+    assert bot.store.questions == {}
+    assert bot.slack.extras.ephemeral == []
+
+
+async def test_in_a_linked_channel_of_two_organisations_the_menu_asks() -> None:
+    async with running_bot(parts=memory_parts({CHANNEL: "initech", TEAM: "acme"})) as bot:
+        bot.slack.shared.add(CHANNEL)
+        await bot.click(shortcut("it is high"))
+        assert [question.tenant for question in bot.store.questions.values()] == ["initech"]
+
+
+async def test_where_slack_does_not_tell_whether_a_channel_is_shared_it_is_taken_for_shared(bot: SlackBot) -> None:
+    bot.slack.fail("conversations.info", Failure(error="missing_scope"))
     await bot.click(shortcut("it is high"))
     assert bot.store.questions == {}
 

@@ -54,6 +54,7 @@ METHODS = {
     "usergroups.users.list": {"usergroups:read"},
     "views.open": set(),
     "views.publish": set(),
+    "conversations.info": {"channels:read", "groups:read"},
     "conversations.replies": {"channels:history", "groups:history", "im:history", "mpim:history"},
 }
 """Web API method -> the bot's scopes for it."""
