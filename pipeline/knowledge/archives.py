@@ -20,6 +20,7 @@ _TOTAL = 2_000_000_000
 def open_archive(file: IO[bytes] | str) -> zipfile.ZipFile:
     """Errors: `DocumentUnreadable`, also for one whose directory alone is monstrous."""
     try:
+        # zipfile says NotImplementedError of versions and compressions that it does not know.
         archive = zipfile.ZipFile(file)
     except (zipfile.BadZipFile, NotImplementedError, ValueError, EOFError) as exc:
         raise DocumentUnreadable(f"damaged: it cannot be unpacked ({exc})") from exc

@@ -86,7 +86,7 @@ class Entry(BaseModel):
 
     def open(self, kit: Kit) -> Source:
         """Build the source. Connects to nothing yet. Raises `DeclarationError`."""
-        raise NotImplementedError
+        raise NotImplementedError  # each kind of entry has its own; without one it is a mistake in its class
 
     def path(self, kit: Kit) -> Path:
         """`location` as a path."""
