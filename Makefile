@@ -48,7 +48,7 @@ $(STAMP): pyproject.toml constraints.txt
 
 $(DEV_STAMP): $(STAMP)
 	@echo "== The tools for development"
-	@$(PIP) -c constraints.txt -e '.[embedded,evaluate,dev]'
+	@$(PIP) -c constraints.txt -e '.[embedded,evaluate,train,dev]'
 	@touch $(DEV_STAMP)
 
 demo: setup

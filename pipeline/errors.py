@@ -16,6 +16,7 @@
     │   ├── DeclarationError       knowledge.toml is wrong: the message names the entry and the key
     │   └── SyncBusy               another process is syncing this tenant's documents
     ├── EvaluationError            questions, drafts or a run that cannot be evaluated
+    ├── TrainingError              rows, recipes, weights or adapters that cannot be trained or served
     ├── CatalogUnavailable         the database that says which passages are visible
     └── DataDirectoryBusy          another process owns PROMPTAI_DATA_DIR
 
@@ -75,6 +76,10 @@ class DocumentUnreadable(KnowledgeError):
 
 class EvaluationError(PipelineError):
     """Questions, replayed drafts or an earlier run do not fit; nothing was measured."""
+
+
+class TrainingError(PipelineError):
+    """Rows, a recipe, weights or an adapter do not fit; nothing was changed."""
 
 
 class NotADocument(KnowledgeError):
