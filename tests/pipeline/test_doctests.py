@@ -7,9 +7,10 @@ import doctest
 import pytest
 
 from pipeline import citations, cleaning, repetition
+from pipeline.training import duplicates
 
 
-@pytest.mark.parametrize("module", [citations, cleaning, repetition])
+@pytest.mark.parametrize("module", [citations, cleaning, repetition, duplicates])
 def test_the_examples_give_what_they_say(module: object) -> None:
     results = doctest.testmod(module)  # type: ignore[arg-type]
     assert results.attempted > 0
