@@ -33,7 +33,7 @@ from pipeline.answering import AnsweringOptions, AnsweringPipeline
 from pipeline.evaluation.cases import Case, read_cases
 from pipeline.evaluation.corpus import Corpus, in_section, page_of, read_corpus
 from pipeline.evaluation.vectors import CachingEmbedder
-from pipeline.llm import Message
+from pipeline.llm import Message, Seen
 from pipeline.retrieval import SentenceTransformerEmbedder, Weights
 from pipeline.speculation import Drafting
 from pipeline.types import SHARED, Answer, AnswerReady, Hit, Mode
@@ -145,6 +145,7 @@ class SimulatedModel:
         max_tokens: int,
         temperature: float = 0.0,  # noqa: ARG002
         stop: Sequence[str] = (),  # noqa: ARG002
+        seen: Seen | None = None,  # noqa: ARG002
     ) -> AsyncGenerator[str, None]:
         prompt = "\n".join(message.content for message in messages)
         sequence = self._server.submit(prompt, self._text, max_tokens)
@@ -165,7 +166,15 @@ class KnownPassages:
     def __init__(self, found: Found) -> None:
         self._found = found
 
-    async def retrieve(self, question: str, *, draft: str | None, tenant: str, k: int) -> tuple[Hit, ...]:  # noqa: ARG002
+    async def retrieve(
+        self,
+        question: str,
+        *,
+        draft: str | None,
+        tenant: str,  # noqa: ARG002
+        k: int,
+        trust: float | None = None,  # noqa: ARG002
+    ) -> tuple[Hit, ...]:
         await asyncio.sleep(RETRIEVAL_SECONDS)
         return self._found[question, draft][:k]
 

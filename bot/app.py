@@ -23,7 +23,7 @@ from pipeline.answering import AnsweringOptions, AnsweringPipeline
 from pipeline.knowledge.canaries import Canaries
 from pipeline.knowledge.catalog import Catalog
 from pipeline.knowledge.sync import Syncer
-from pipeline.llm import ModelHost
+from pipeline.llm import BASE, ModelHost
 from pipeline.llm.embedded import EmbeddedServer
 from pipeline.llm.tgi import ModelServer
 from pipeline.retrieval.chroma import ChromaVectors
@@ -105,6 +105,7 @@ def answering_options(settings: PipelineSettings) -> AnsweringOptions:
         answer_tokens=settings.answer_tokens,
         context_tokens=settings.context_tokens,
         small_model=settings.model_url is None,
+        trained_drafter=settings.draft_model != BASE,
     )
 
 

@@ -21,8 +21,9 @@ import structlog
 from pipeline import prompts
 from pipeline.citations import CitationStream, attribute, citations
 from pipeline.cleaning import clean_text
+from pipeline.confidence import Calibration
 from pipeline.errors import ModelError
-from pipeline.llm import ChatModel, Message, complete, first_words
+from pipeline.llm import ChatModel, FirstLine, Message, complete, first_words
 from pipeline.refusal import Refusal
 from pipeline.repetition import LoopGuard
 from pipeline.speculation import Drafting, Steps, gated, speculative
@@ -48,8 +49,10 @@ log = structlog.get_logger(__name__)
 class Retriever(Protocol):
     """Finds passages. Implemented by `pipeline.retrieval.retriever.Retriever`."""
 
-    async def retrieve(self, question: str, *, draft: str | None, tenant: str, k: int) -> tuple[Hit, ...]:
-        """The at most `k` best passages that `tenant` may see, best first. Raises `IndexUnavailable`."""
+    async def retrieve(
+        self, question: str, *, draft: str | None, tenant: str, k: int, trust: float | None = None
+    ) -> tuple[Hit, ...]:
+        """`trust`: how likely the draft is right, 0 to 1; None: its similarity to the question has to tell. The at most `k` best passages that `tenant` may see, best first. Raises `IndexUnavailable`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,8 @@ class AnsweringOptions:
     context_tokens: int = 4096
     drafting: Drafting = Drafting.ALWAYS
     draft_words: int = 12
+    trained_drafter: bool = False
+    """Whether the drafter is an adapter that learned to draft."""
     small_model: bool = False
     """Use the short instructions that a model of a few hundred million parameters can follow."""
 
@@ -82,12 +87,14 @@ class AnsweringPipeline:
         answerer: ChatModel,
         retriever: Retriever,
         options: AnsweringOptions | None = None,
+        calibration: Calibration | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._drafter = drafter
         self._answerer = answerer
         self._retriever = retriever
         self._options = options or AnsweringOptions()
+        self._calibration = calibration
         self._clock = clock
 
     async def answer(
@@ -160,13 +167,15 @@ class AnsweringPipeline:
     async def _draft(self, run: Run, words: int | None = None) -> Draft | None:
         """What the model says from memory, or its first `words`. A drafter that fails leaves the question to retrieve alone."""
         began = self._clock()
+        line = FirstLine()
         try:
             text = await first_words(
                 self._drafter,
-                prompts.draft_messages(run.question),
+                prompts.draft_messages(run.question, trained=self._options.trained_drafter),
                 words,
                 max_tokens=self._options.draft_tokens,
                 stop=prompts.STOP,
+                seen=line,
             )
         except ModelError as error:
             log.warning("draft_failed", error=str(error), model=self._drafter.name)
@@ -175,12 +184,21 @@ class AnsweringPipeline:
             run.timings = replace(run.timings, draft=milliseconds(began, self._clock()))
         run.asked(self._drafter)
         text = clean_text(text).strip()
-        return Draft(text, self._drafter.name) if text else None
+        return self._judged(Draft(text, self._drafter.name, line.probability)) if text else None
+
+    def _judged(self, draft: Draft) -> Draft:
+        if self._calibration is None or draft.confidence is None:
+            return draft
+        return replace(draft, trust=self._calibration.right(draft.confidence))
 
     async def _retrieve(self, run: Run, draft: Draft | None, tenant: str) -> tuple[Hit, ...]:
         began = self._clock()
         hits = await self._retriever.retrieve(
-            run.question, draft=draft.text if draft else None, tenant=tenant, k=self._options.passages
+            run.question,
+            draft=draft.text if draft else None,
+            trust=draft.trust if draft else None,
+            tenant=tenant,
+            k=self._options.passages,
         )
         run.retrieved(began)
         return hits

@@ -24,6 +24,9 @@ DRAFT = (
     "using the documentation's own terms and headings."
 )
 
+TRAINED_DRAFT = "Recall the documentation."
+"""For an adapter that was trained to draft: what to do it knows from training, where each token of these costs time."""
+
 ANSWER = (
     "You answer questions about a product from its documentation. Use only the numbered passages given. "
     "Be short and exact. After each statement cite the passage that says it, like [1]. "
@@ -53,9 +56,9 @@ STOP = ("\nQuestion:", "\nDocumentation:")
 """Where a model that goes on with the prompt's own form is cut off."""
 
 
-def draft_messages(question: str) -> list[Message]:
-    """The closed-book draft of a standalone question."""
-    return [Message("system", DRAFT), Message("user", question)]
+def draft_messages(question: str, *, trained: bool = False) -> list[Message]:
+    """The closed-book draft of a standalone question. `trained`: by an adapter that learned to draft."""
+    return [Message("system", TRAINED_DRAFT if trained else DRAFT), Message("user", question)]
 
 
 def answer_messages(question: str, passages: Sequence[Passage], *, small_model: bool = False) -> list[Message]:

@@ -146,6 +146,10 @@ class Draft:
     text: str
     model: str
     """The adapter or model that wrote it."""
+    confidence: float | None = None
+    """Probability, 0 to 1, that the model gave to its first line; None where the server did not say."""
+    trust: float | None = None
+    """How likely a draft of this confidence is right, 0 to 1; None for a drafter that was not calibrated."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline import prompts
+from pipeline.confidence import Calibration
 from pipeline.errors import EvaluationError
 from pipeline.evaluation.arms import Arm, DraftFrom
 from pipeline.evaluation.cases import Case
-from pipeline.llm import ChatModel, Message, complete
+from pipeline.llm import ChatModel, FirstLine, Message, Seen, Token, complete
 
 FAR = 37
 """The shuffled control takes the draft of a question so far down the file, or the next one about other pages."""
@@ -24,6 +26,10 @@ class Written:
     model: str
     ms: float | None
     """Milliseconds; None where it was not written now."""
+    confidence: float | None = None
+    """See `pipeline.types.Draft`."""
+    trust: float | None = None
+    """See `pipeline.types.Draft`."""
 
 
 class Drafts:
@@ -36,9 +42,16 @@ class Drafts:
         drafter: ChatModel | None,
         base: ChatModel | None,
         max_tokens: int,
+        trained: bool = False,
+        calibration: Calibration | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`drafter`, `base`: None where nothing can be written, as in a run that replays all drafts."""
+        """`drafter`, `base`: None where nothing can be written, as in a run that replays all drafts.
+
+        `trained`: whether `drafter` is an adapter; `calibration`: how far its confidence is to be believed.
+        """
+        self._trained = trained
+        self.calibration = calibration
         self._cases = cases
         self._at = {case.id: at for at, case in enumerate(cases)}
         self._models: Mapping[DraftFrom, ChatModel | None] = {DraftFrom.DRAFTER: drafter, DraftFrom.BASE: base}
@@ -76,11 +89,17 @@ class Drafts:
         key = (model.name, question)
         if key not in self._written:
             began = self._clock()
-            text = await complete(
-                model, prompts.draft_messages(question), max_tokens=self._max_tokens, stop=prompts.STOP
-            )
-            self._written[key] = Written(text.strip(), model.name, (self._clock() - began) * 1000)
+            line = FirstLine()
+            messages = prompts.draft_messages(question, trained=self._trained and by is DraftFrom.DRAFTER)
+            text = await complete(model, messages, max_tokens=self._max_tokens, stop=prompts.STOP, seen=line)
+            ms = (self._clock() - began) * 1000
+            self._written[key] = Written(text.strip(), model.name, ms, line.probability, self._trust(by, line))
         return self._written[key]
+
+    def _trust(self, by: DraftFrom, line: FirstLine) -> float | None:
+        if self.calibration is None or by is not DraftFrom.DRAFTER or line.probability is None:
+            return None
+        return self.calibration.right(line.probability)
 
 
 def _reference(case: Case) -> Written:
@@ -98,8 +117,10 @@ def _replayed(case: Case, model: str) -> Written:
 class ReplayedModel:
     """A `ChatModel` that says the same whatever it is asked: a draft that is known already."""
 
-    def __init__(self, text: str, name: str) -> None:
+    def __init__(self, text: str, name: str, confidence: float | None = None) -> None:
+        """`confidence`: of its first line, 0 to 1; None: it tells no probabilities."""
         self._text = text
+        self._confidence = confidence
         self._name = name
 
     @property
@@ -113,9 +134,12 @@ class ReplayedModel:
         max_tokens: int,  # noqa: ARG002
         temperature: float = 0.0,  # noqa: ARG002
         stop: Sequence[str] = (),  # noqa: ARG002
+        seen: Seen | None = None,
     ) -> AsyncGenerator[str, None]:
         """See `ChatModel.stream`."""
         if self._text:
+            if seen and self._confidence:
+                seen(Token(self._text, math.log(self._confidence)))
             yield self._text
 
     async def check(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
-from pipeline.llm import ChatModel, Message, estimate_tokens
+from pipeline.llm import ChatModel, Message, Seen, estimate_tokens
 
 
 class Meter:
@@ -29,10 +29,11 @@ class Meter:
         max_tokens: int,
         temperature: float = 0.0,
         stop: Sequence[str] = (),
+        seen: Seen | None = None,
     ) -> AsyncGenerator[str, None]:
         """See `ChatModel.stream`."""
         self.prompt_tokens += estimate_tokens(messages)
-        pieces = self._model.stream(messages, max_tokens=max_tokens, temperature=temperature, stop=stop)
+        pieces = self._model.stream(messages, max_tokens=max_tokens, temperature=temperature, stop=stop, seen=seen)
         async with aclosing(pieces):
             async for piece in pieces:
                 self.pieces += 1

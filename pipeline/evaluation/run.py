@@ -13,7 +13,7 @@ import structlog
 
 from pipeline.answering import AnsweringOptions, AnsweringPipeline, Retriever
 from pipeline.errors import EvaluationError, PipelineError
-from pipeline.evaluation.arms import Arm, PassagesFrom
+from pipeline.evaluation.arms import Arm, DraftFrom, PassagesFrom
 from pipeline.evaluation.cases import Case, Progress
 from pipeline.evaluation.corpus import Corpus, in_section, page_of
 from pipeline.evaluation.drafts import Drafts, ReplayedModel, Written
@@ -98,7 +98,11 @@ class Runner:
         found: tuple[Found, ...] = ()
         if arm.retrieves:
             hits = await self._retriever(arm).retrieve(
-                question, draft=draft.text if draft else None, tenant=self._setup.tenant, k=DEPTH
+                question,
+                draft=draft.text if draft else None,
+                trust=draft.trust if draft else None,
+                tenant=self._setup.tenant,
+                k=DEPTH,
             )
             found = tuple(_found(hit, case) for hit in hits)
         return Record(case.id, arm.name, None, question, draft.text if draft else None, found, answered)
@@ -107,10 +111,11 @@ class Runner:
         """Through the product's own pipeline; only the draft is known beforehand."""
         meter = Meter(self._setup.answerers[arm.model])
         pipeline = AnsweringPipeline(
-            drafter=ReplayedModel(draft.text, draft.model) if draft else meter,
+            drafter=ReplayedModel(draft.text, draft.model, draft.confidence) if draft else meter,
             answerer=meter,
             retriever=await self._passages(arm, case),
             options=self._setup.options,
+            calibration=self._setup.drafts.calibration if arm.draft is DraftFrom.DRAFTER else None,
         )
         events = pipeline.answer(case.question, tenant=self._setup.tenant, history=case.history, mode=arm.mode)
         answer: Answer | None = None
@@ -149,7 +154,15 @@ class GivenPassages:
     def __init__(self, hits: tuple[Hit, ...]) -> None:
         self._hits = hits
 
-    async def retrieve(self, question: str, *, draft: str | None, tenant: str, k: int) -> tuple[Hit, ...]:  # noqa: ARG002
+    async def retrieve(
+        self,
+        question: str,  # noqa: ARG002
+        *,
+        draft: str | None,  # noqa: ARG002
+        tenant: str,  # noqa: ARG002
+        k: int,
+        trust: float | None = None,  # noqa: ARG002
+    ) -> tuple[Hit, ...]:
         return self._hits[:k]
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from pipeline.answering import AnsweringOptions
+from pipeline.confidence import Calibration
 from pipeline.errors import EvaluationError
 from pipeline.evaluation.arms import BASELINE, Arm, choose, expand
 from pipeline.evaluation.cases import Case, Progress, read_cases, sample, with_drafts
@@ -58,6 +59,8 @@ class Models:
     drafter: ChatModel
     base: ChatModel
     judge: ChatModel | None = None
+    calibration: Calibration | None = None
+    """Of the drafter."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -114,6 +117,8 @@ async def evaluate(
         drafter=models.drafter if models else None,
         base=models.base if models else None,
         max_tokens=options.draft_tokens,
+        trained=options.trained_drafter,
+        calibration=models.calibration if models else None,
     )
     answerers = models.answerers if models and not plan.retrieval_only else {}
     setup = Setup(corpus, drafts, answerers, options, plan.tenant)

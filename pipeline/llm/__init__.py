@@ -7,7 +7,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+import math
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -19,6 +20,20 @@ class Message:
 
     role: Literal["system", "user", "assistant"]
     content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A token as it was generated."""
+
+    text: str
+    """May be empty, or a part of a character."""
+    logprob: float
+    """Natural logarithm of its probability, at most 0."""
+
+
+Seen = Callable[[Token], None]
+"""Told of each token before its text is yielded."""
 
 
 class ChatModel(Protocol):
@@ -35,8 +50,11 @@ class ChatModel(Protocol):
         max_tokens: int,
         temperature: float = 0.0,
         stop: Sequence[str] = (),
+        seen: Seen | None = None,
     ) -> AsyncGenerator[str, None]:
         """Yield the completion's text piece by piece; no piece is empty.
+
+        `seen` asks the server for the tokens' probabilities; one that does not give them never calls it.
 
         Closing the generator (`aclose`) or cancelling the task stops the generation on the server.
         Raises `ModelUnavailable`, `ModelOverloaded` or `ModelRejected` before the first piece,
@@ -89,20 +107,47 @@ async def complete(
     max_tokens: int,
     temperature: float = 0.0,
     stop: Sequence[str] = (),
+    seen: Seen | None = None,
 ) -> str:
     """Return the whole completion of `model` as one string. Raises what `ChatModel.stream` raises."""
     pieces = [
-        piece async for piece in model.stream(messages, max_tokens=max_tokens, temperature=temperature, stop=stop)
+        piece
+        async for piece in model.stream(messages, max_tokens=max_tokens, temperature=temperature, stop=stop, seen=seen)
     ]
     return "".join(pieces)
 
 
+class FirstLine:
+    """How probable a completion's first line is: the product of its tokens' probabilities. Is a `Seen`."""
+
+    def __init__(self) -> None:
+        self._logprob: float | None = None
+        self._text = ""
+
+    def __call__(self, token: Token) -> None:
+        if "\n" in self._text.lstrip():  # a model may begin with an empty line
+            return
+        self._logprob = (self._logprob or 0.0) + token.logprob
+        self._text += token.text
+
+    @property
+    def probability(self) -> float | None:
+        """0 to 1; None where the server tells no probabilities."""
+        return None if self._logprob is None else math.exp(self._logprob)
+
+
 async def first_words(
-    model: ChatModel, messages: Sequence[Message], words: int | None, *, max_tokens: int, stop: Sequence[str] = ()
+    model: ChatModel,
+    messages: Sequence[Message],
+    words: int | None,
+    *,
+    max_tokens: int,
+    stop: Sequence[str] = (),
+    seen: Seen | None = None,
 ) -> str:
     """The first `words` of a completion, whose generation then ends; all of it for None. Raises what `ChatModel.stream` raises."""
     text = ""
-    pieces = model.stream(messages, max_tokens=max_tokens, stop=stop)
+    pieces = model.stream(messages, max_tokens=max_tokens, stop=stop, seen=seen)
     async with aclosing(pieces):
         async for piece in pieces:
             text += piece

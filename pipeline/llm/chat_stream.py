@@ -9,6 +9,7 @@ from collections import deque
 import aiohttp
 
 from pipeline.errors import ModelStreamBroken, ModelUnavailable
+from pipeline.llm import Token
 from pipeline.llm.failures import AttemptFailed, Endpoint, Retry, lost, refused, senseless
 from pipeline.llm.sse import NotAStream, SseDecoder
 from pipeline.llm.wire import DONE, Refusal, parse_event
@@ -33,6 +34,12 @@ class ChatStream:
         self._events: deque[str] = deque()
         self._first: str | None = None
         self._complete = False
+        self._tokens: list[Token] = []
+
+    def tokens(self) -> list[Token]:
+        """Those that came since the last call, if the request asked for probabilities."""
+        taken, self._tokens = self._tokens, []
+        return taken
 
     async def begin(self) -> None:
         """Read up to the first text. Raises `AttemptFailed`: nothing of the answer was seen, so it may be repeated."""
@@ -98,6 +105,7 @@ class ChatStream:
         if isinstance(event, Refusal):
             raise refused(self._endpoint, event)
         self._complete = event.finished
+        self._tokens += event.tokens
         self._chars_left -= len(event.text)
         if self._chars_left < 0:
             raise senseless(self._endpoint, "far more text than was asked for")

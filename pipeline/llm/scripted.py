@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from pipeline.errors import ModelError, ModelStreamBroken, ModelUnavailable
-from pipeline.llm import Message
+from pipeline.llm import Message, Seen, Token
 from pipeline.llm.stops import StopCutter
 from pipeline.llm.wire import check_request
 
@@ -53,14 +53,16 @@ class ScriptedChatModel:
         *,
         name: str = "scripted",
         pace: float = 0.0,
+        logprob: float = 0.0,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
-        """`pace`: seconds before each token."""
+        """`pace`: seconds before each token; `logprob`: what it says of each token's probability."""
         if not callable(script) and not script:
             raise ValueError("the script needs at least one reply")
         self._script = script
         self._name = name
         self._pace = pace
+        self._logprob = logprob
         self._sleep = sleep
         self._down: str | None = None
         self.requests: list[ScriptedRequest] = []
@@ -87,6 +89,7 @@ class ScriptedChatModel:
         max_tokens: int,
         temperature: float = 0.0,
         stop: Sequence[str] = (),
+        seen: Seen | None = None,
     ) -> AsyncGenerator[str, None]:
         """See `ChatModel.stream`."""
         check_request(max_tokens=max_tokens, stop=stop)
@@ -100,6 +103,8 @@ class ScriptedChatModel:
         try:
             for piece in pieces[:max_tokens]:
                 await self._sleep(self._pace)
+                if seen:
+                    seen(Token(piece, self._logprob))
                 if certain := cutter.feed(piece):
                     yield certain
                 if cutter.stopped:

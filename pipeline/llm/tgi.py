@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import aiohttp
 
 from pipeline.errors import ModelUnavailable
-from pipeline.llm import BASE, Message, ModelHost, complete, estimate_tokens
+from pipeline.llm import BASE, Message, ModelHost, Seen, complete, estimate_tokens
 from pipeline.llm.failures import Endpoint, refused
 from pipeline.llm.retry import Backoff
 from pipeline.llm.stops import StopCutter
@@ -58,15 +58,25 @@ class TgiChatModel:
         max_tokens: int,
         temperature: float = 0.0,
         stop: Sequence[str] = (),
+        seen: Seen | None = None,
     ) -> AsyncGenerator[str, None]:
         """See `ChatModel.stream`."""
         payload = chat_payload(
-            self._model, messages, max_tokens=max_tokens, temperature=temperature, stop=stop, extra=self._extra
+            self._model,
+            messages,
+            max_tokens=max_tokens,
+            temperature=temperature,
+            stop=stop,
+            extra=self._extra,
+            logprobs=seen is not None,
         )
         cutter = StopCutter(stop)
         stream = await self._transport.open(payload, max_tokens=max_tokens)
         try:
             while not cutter.stopped and (piece := await stream.next()) is not None:
+                if seen:
+                    for token in stream.tokens():
+                        seen(token)
                 if text := cutter.feed(piece):
                     yield text
             if rest := cutter.flush():

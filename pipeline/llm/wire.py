@@ -14,7 +14,7 @@ from text_generation.types import ChatRequest
 from text_generation.types import Message as TgiMessage
 
 from pipeline.errors import ModelRejected
-from pipeline.llm import Message
+from pipeline.llm import Message, Token
 from pipeline.llm.sse import NotAStream
 
 DONE = "[DONE]"
@@ -51,6 +51,8 @@ class Chunk:
     """May be empty: a role, a special token, the usage."""
     finished: bool
     """True in the event that says why the generation ended."""
+    tokens: tuple[Token, ...] = ()
+    """With their probabilities, where these were asked for and the server tells them."""
 
 
 def chat_payload(
@@ -61,6 +63,7 @@ def chat_payload(
     temperature: float,
     stop: Sequence[str],
     extra: Mapping[str, object],
+    logprobs: bool = False,
 ) -> dict[str, object]:
     """The request's body. It never holds null: llama.cpp refuses that. Raises `ModelRejected`."""
     check_request(max_tokens=max_tokens, stop=stop)
@@ -74,6 +77,8 @@ def chat_payload(
     payload: dict[str, object] = request.model_dump(exclude_none=True)
     if stop:
         payload["stop"] = list(stop)
+    if logprobs:
+        payload |= {"logprobs": True, "top_logprobs": 1}  # llama.cpp would send 20 alternatives for each token
     return payload | dict(extra)
 
 
@@ -102,8 +107,22 @@ def parse_event(data: str) -> Chunk | Refusal:
         case [{"delta": dict() as delta, **choice}, *_]:
             text = delta.get("content") or ""
             if isinstance(text, str):
-                return Chunk(text, finished=bool(choice.get("finish_reason")))
+                return Chunk(text, bool(choice.get("finish_reason")), _tokens(choice.get("logprobs")))
     raise NotAStream("an event that is no chat completion chunk")
+
+
+def _tokens(logprobs: object) -> tuple[Token, ...]:
+    """A chunk's tokens; what is not as it should be is left out: probabilities are no reason to lose an answer."""
+    match logprobs:
+        case {"content": list() as content}:
+            return tuple(
+                Token(entry["token"], min(0.0, float(entry["logprob"])))
+                for entry in content
+                if isinstance(entry, dict)
+                and isinstance(entry.get("token"), str)
+                and isinstance(entry.get("logprob"), int | float)
+            )
+    return ()
 
 
 def parse_refusal(status: int, content_type: str, body: bytes) -> Refusal:

@@ -21,7 +21,7 @@ from pipeline.retrieval.protocols import Vectors
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
-    from tokenizers import Tokenizer  # type: ignore[import-untyped]
+    from tokenizers import Tokenizer
 
 __all__ = ["HashingEmbedder", "SentenceTransformerEmbedder"]
 

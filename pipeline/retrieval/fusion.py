@@ -28,6 +28,8 @@ class Lists:
     keyword_draft: Sequence[Match] = ()
     similarity: float = -1.0
     """Cosine similarity of question and draft; -1 without a draft."""
+    trust: float | None = None
+    """How likely the draft is right, 0 to 1, where its drafter can tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,18 +95,28 @@ def weigh(lists: Lists, weights: Weights) -> tuple[Ranking, ...]:
 
 
 def draft_share(lists: Lists, weights: Weights) -> float:
-    """What the draft takes of the weight, 0 to 1: by its similarity to the question, and by how decisive it is."""
+    """What the draft takes of the weight, 0 to 1: by how far it is trusted, and by how decisive it is.
+
+    A drafter that knows how likely it is right gets that much: whether its words fit one passage or many says no more then.
+    """
+    trust = draft_trust(lists.similarity, weights, lists.trust)
+    if lists.trust is not None:
+        return trust
     drop = _drop(lists.keyword_draft)
     decided = _ramp(drop, weights.vague, weights.decisive)
     share = weights.least_share + (weights.most_share - weights.least_share) * decided
-    return draft_trust(lists.similarity, weights) * share
+    return trust * share
 
 
-def draft_trust(similarity: float, weights: Weights) -> float:
-    """How far to trust a draft, 0 to 1, by the cosine similarity of question and draft.
+def draft_trust(similarity: float, weights: Weights, right: float | None = None) -> float:
+    """How far to trust a draft, 0 to 1: by how likely it is right, or else by its cosine similarity to the question.
 
     A draft about something else pulls in passages about something else; measured, it costs more than a good one brings.
+    Similarity alone is a poor judge where people ask in words that the documents do not use: a right draft is then as
+    far from the question as a wrong one.
     """
+    if right is not None:
+        return _ramp(right, weights.doubted, weights.believed)
     return _ramp(similarity, weights.distrust, weights.trust)
 
 

@@ -14,7 +14,14 @@ class Retrieves(Protocol):
     """What is guarded: `pipeline.retrieval.retriever.Retriever`."""
 
     async def retrieve(
-        self, question: str, *, draft: str | None, tenant: str, k: int, filters: Filters = ANYTHING
+        self,
+        question: str,
+        *,
+        draft: str | None,
+        tenant: str,
+        k: int,
+        filters: Filters = ANYTHING,
+        trust: float | None = None,
     ) -> tuple[Hit, ...]: ...
 
 
@@ -35,7 +42,14 @@ class GuardedRetriever:
         self._refused = frozenset(tenants)
 
     async def retrieve(
-        self, question: str, *, draft: str | None, tenant: str, k: int, filters: Filters = ANYTHING
+        self,
+        question: str,
+        *,
+        draft: str | None,
+        tenant: str,
+        k: int,
+        filters: Filters = ANYTHING,
+        trust: float | None = None,
     ) -> tuple[Hit, ...]:
         """As the guarded retriever does."""
         if tenant in self._refused:
@@ -43,4 +57,4 @@ class GuardedRetriever:
                 f"Tenant {tenant!r} can reach another tenant's documents; its questions are refused."
                 " Run `promptai tenants check`, remove what it names, then check again."
             )
-        return await self._retriever.retrieve(question, draft=draft, tenant=tenant, k=k, filters=filters)
+        return await self._retriever.retrieve(question, draft=draft, tenant=tenant, k=k, filters=filters, trust=trust)

@@ -36,8 +36,10 @@ class _Query:
     """The question, and the draft where it is trusted."""
     vectors: Vectors
     """One row a text."""
-    similarity: float
+    similarity: float = -1.0
     """Cosine similarity of question and draft; -1 without a trusted draft."""
+    trust: float | None = None
+    """How likely the draft is right, where its drafter can tell."""
 
 
 class Retriever:
@@ -64,15 +66,24 @@ class Retriever:
         self._weights = weights or Weights()
 
     async def retrieve(
-        self, question: str, *, draft: str | None, tenant: str, k: int, filters: Filters = ANYTHING
+        self,
+        question: str,
+        *,
+        draft: str | None,
+        tenant: str,
+        k: int,
+        filters: Filters = ANYTHING,
+        trust: float | None = None,
     ) -> tuple[Hit, ...]:
         """At most `k` passages, best first; fewer only where there are no more. Neighbours are joined to one.
+
+        `trust`: how likely the draft is right, 0 to 1, where the drafter can tell; None: similarity has to.
 
         Errors: `IndexUnavailable`, `CatalogUnavailable`.
         """
         if not question.strip() or k < 1:
             return ()
-        preparing = asyncio.ensure_future(self._prepare(question, draft, tenant))
+        preparing = asyncio.ensure_future(self._prepare(question, draft, tenant, trust))
         depth = max(_DEPTH, 4 * k)
         while True:
             query, lists = await self._search(question, tenant, preparing, depth)
@@ -84,21 +95,23 @@ class Retriever:
                 return await self._hits(chosen, query.vectors[0], known)
             depth *= 4  # much of what was found is garbage of a sync that has not been collected yet
 
-    async def lists(self, question: str, *, draft: str | None, tenant: str, depth: int) -> Lists:
+    async def lists(
+        self, question: str, *, draft: str | None, tenant: str, depth: int, trust: float | None = None
+    ) -> Lists:
         """What the indexes answer, garbage included: for measuring how to weigh it. Errors as of `retrieve`."""
-        preparing = asyncio.ensure_future(self._prepare(question, draft, tenant))
+        preparing = asyncio.ensure_future(self._prepare(question, draft, tenant, trust))
         return (await self._search(question, tenant, preparing, depth))[1]
 
-    async def _prepare(self, question: str, draft: str | None, tenant: str) -> _Query:
+    async def _prepare(self, question: str, draft: str | None, tenant: str, trust: float | None) -> _Query:
         tenants = _read_by(tenant)
         if draft is None or not any(character.isalnum() for character in draft):
-            return _Query(tenants, (question,), await self._embedder.embed([question]), -1.0)
+            return _Query(tenants, (question,), await self._embedder.embed([question]))
         rows = await self._embedder.embed([question, draft])
         similarity = float(rows[0] @ rows[1])
-        if draft_trust(similarity, self._weights) == 0:
-            log.info("draft_ignored", similarity=round(similarity, 3))
-            return _Query(tenants, (question,), rows[:1], -1.0)
-        return _Query(tenants, (question, draft), rows, similarity)
+        if draft_trust(similarity, self._weights, trust) == 0:
+            log.info("draft_ignored", similarity=round(similarity, 3), trust=trust)
+            return _Query(tenants, (question,), rows[:1])
+        return _Query(tenants, (question, draft), rows, similarity, trust)
 
     async def _search(
         self, question: str, tenant: str, preparing: asyncio.Future[_Query], depth: int
@@ -112,7 +125,7 @@ class Retriever:
         dense = [merge([lists[row] for lists in by_tenant], depth) for row in range(len(query.texts))]
         if not drafts:
             return query, Lists(dense[0], keyword)
-        return query, Lists(dense[0], keyword, dense[1], drafts[0], query.similarity)
+        return query, Lists(dense[0], keyword, dense[1], drafts[0], query.similarity, query.trust)
 
     async def _keyword(self, tenants: tuple[str, ...], text: str, depth: int) -> list[Match]:
         return await self._keywords.query(tenants, [(text, 1.0)], depth)

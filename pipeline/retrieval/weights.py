@@ -26,6 +26,10 @@ class Weights:
     """
     trust: float = 0.6
     """From this similarity on a draft has its whole share; between the two it grows linearly."""
+    doubted: float = 0.2
+    """Where the drafter knows how likely its draft is right: up to here it is ignored."""
+    believed: float = 1.0
+    """From here on it has the whole weight."""
     least_share: float = 0.4
     """What a trusted draft takes of the question's weight where its keywords fit many passages alike."""
     most_share: float = 1.0

@@ -42,7 +42,14 @@ class ScriptedCanaries:
 
 class Nothing:
     async def retrieve(
-        self, question: str, *, draft: str | None, tenant: str, k: int, filters: Filters = ANYTHING
+        self,
+        question: str,
+        *,
+        draft: str | None,
+        tenant: str,
+        k: int,
+        filters: Filters = ANYTHING,
+        trust: float | None = None,
     ) -> tuple[Hit, ...]:
         return ()
 

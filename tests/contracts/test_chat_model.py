@@ -15,7 +15,7 @@ import pytest
 import pytest_asyncio
 
 from pipeline.errors import ModelOverloaded, ModelRejected, ModelStreamBroken, ModelUnavailable
-from pipeline.llm import BASE, ChatModel, Message, complete
+from pipeline.llm import BASE, ChatModel, Message, Token, complete
 from pipeline.llm.embedded import EmbeddedServer
 from pipeline.llm.scripted import Failure, ScriptedChatModel
 from pipeline.llm.tgi import ModelServer
@@ -98,6 +98,17 @@ async def test_it_streams_pieces_none_of_which_is_empty(case: Case) -> None:
 async def test_at_temperature_zero_it_says_the_same_twice(case: Case) -> None:
     first = await complete(case.model, ASK, max_tokens=8)
     assert await complete(case.model, ASK, max_tokens=8) == first != ""
+
+
+async def test_it_tells_the_probability_of_each_token_before_its_text(case: Case) -> None:
+    """A drafter's certainty is read from them."""
+    seen: list[Token] = []
+    text = ""
+    async for piece in case.model.stream(ASK, max_tokens=8, seen=seen.append):
+        text += piece
+        assert "".join(token.text for token in seen).startswith(text)
+    assert seen
+    assert all(token.logprob <= 0 for token in seen)
 
 
 async def test_it_says_no_more_than_max_tokens(case: Case) -> None:

@@ -21,7 +21,7 @@ class Found:
     def __init__(self, *locations: str) -> None:
         self.locations = locations
 
-    async def retrieve(self, question, *, draft, tenant, k):
+    async def retrieve(self, question, *, draft, tenant, k, trust=None):
         assert (draft, k) == (None, HITS)
         return [SimpleNamespace(passage=SimpleNamespace(location=location)) for location in self.locations]
 

@@ -237,6 +237,17 @@ def _chunk(body: Mapping[str, Any], text: str, finish: str | None) -> dict[str, 
         "model": body["model"],
         "system_fingerprint": "3.3.6-native",
         "choices": [
-            {"index": 0, "delta": {"role": "assistant", "content": text}, "logprobs": None, "finish_reason": finish}
+            {
+                "index": 0,
+                "delta": {"role": "assistant", "content": text},
+                "logprobs": _logprobs(text) if body.get("logprobs") and text else None,
+                "finish_reason": finish,
+            }
         ],
     }
+
+
+def _logprobs(text: str) -> dict[str, Any]:
+    """A token of probability one half, as TGI 3 sends it."""
+    token = {"token": text, "logprob": -0.6931472, "bytes": None, "top_logprobs": []}
+    return {"content": [token]}

@@ -38,7 +38,9 @@ class ScriptedRetriever:
     error: Exception | None = None
     asked: list[tuple[str, str | None, str, int]] = field(default_factory=list)
 
-    async def retrieve(self, question: str, *, draft: str | None, tenant: str, k: int) -> tuple[Hit, ...]:
+    async def retrieve(
+        self, question: str, *, draft: str | None, tenant: str, k: int, trust: float | None = None
+    ) -> tuple[Hit, ...]:
         self.asked.append((question, draft, tenant, k))
         if self.error is not None:
             raise self.error

@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.answering import AnsweringOptions, AnsweringPipeline
 from pipeline.errors import ModelUnavailable
-from pipeline.llm import Message
+from pipeline.llm import Message, Seen
 from pipeline.llm.scripted import Failure, ScriptedChatModel
 from pipeline.speculation import Drafting, in_cache_order, sure, unchanged
 from pipeline.types import Answer, AnswerReady, FoundBy, Hit, Mode, Speculation, TextDelta
@@ -33,7 +33,9 @@ class TwoFindings:
         self.found = {False: question, True: drafted}
         self.drafts: list[str | None] = []
 
-    async def retrieve(self, question: str, *, draft: str | None, tenant: str, k: int) -> tuple[Hit, ...]:
+    async def retrieve(
+        self, question: str, *, draft: str | None, tenant: str, k: int, trust: float | None = None
+    ) -> tuple[Hit, ...]:
         self.drafts.append(draft)
         return self.found[draft is not None]
 
@@ -46,10 +48,18 @@ class SlowDrafter(ScriptedChatModel):
         self.go = asyncio.Event()
 
     async def stream(
-        self, messages: Sequence[Message], *, max_tokens: int, temperature: float = 0.0, stop: Sequence[str] = ()
+        self,
+        messages: Sequence[Message],
+        *,
+        max_tokens: int,
+        temperature: float = 0.0,
+        stop: Sequence[str] = (),
+        seen: Seen | None = None,
     ) -> AsyncGenerator[str, None]:
         await self.go.wait()
-        async for piece in super().stream(messages, max_tokens=max_tokens, temperature=temperature, stop=stop):
+        async for piece in super().stream(
+            messages, max_tokens=max_tokens, temperature=temperature, stop=stop, seen=seen
+        ):
             yield piece
 
 

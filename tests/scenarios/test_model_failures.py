@@ -21,7 +21,9 @@ from tests.fakes.samples import HIT, question
 
 
 class OnePassage:
-    async def retrieve(self, question: str, *, draft: str | None, tenant: str, k: int) -> tuple[Hit, ...]:
+    async def retrieve(
+        self, question: str, *, draft: str | None, tenant: str, k: int, trust: float | None = None
+    ) -> tuple[Hit, ...]:
         return (HIT,)
 
 

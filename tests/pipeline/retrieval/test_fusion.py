@@ -117,3 +117,13 @@ def test_what_the_draft_takes_the_question_gives() -> None:
 
 def test_without_a_draft_the_question_has_all_weight() -> None:
     assert [ranking.weight for ranking in weigh(Lists(scores(1), scores(1)), SETTINGS)] == [1, 1, 0, 0]
+
+
+def test_a_drafter_that_knows_how_likely_it_is_right_gets_that_share() -> None:
+    """However far its words are from the question's: people ask in words that the documents do not use."""
+    weights = Weights(doubted=0.2, believed=1.0)
+    question, draft = [Match("a", 0.9)], [Match("b", 0.9)]
+    far = Lists(question, question, draft, draft, similarity=0.05, trust=0.6)
+    assert draft_share(far, weights) == pytest.approx(0.5)
+    assert draft_share(replace(far, trust=0.2), weights) == 0
+    assert draft_share(replace(far, trust=None), weights) == 0
