@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.training.duplicates import NearDuplicates
+
 CORPUS = Path(__file__).resolve().parents[2] / "examples" / "streaming-qoe"
 
 
@@ -198,3 +200,25 @@ def test_table_lists_every_kind():
     text = check.table(CORPUS)
     for kind in [*check.SHARES, "all"]:
         assert f"| {kind} |" in text
+
+
+def _seeds() -> list[dict[str, str]]:
+    return [json.loads(text) for text in (CORPUS / "seeds.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+def test_every_seed_names_a_section_that_there_is():
+    """A training question without its section teaches nothing."""
+    headings = {
+        (page.relative_to(CORPUS / "docs").as_posix(), heading)
+        for page in (CORPUS / "docs").rglob("*.md")
+        for _, heading in check.HEADING.findall(check.FENCE.sub("", page.read_text(encoding="utf-8")))
+    }
+    assert {(seed["page"], seed["section"]) for seed in _seeds()} <= headings
+
+
+def test_no_seed_is_nearly_an_evaluation_question():
+    """Otherwise the adapter would be measured on what it was trained on."""
+    files = (CORPUS / "questions.jsonl", CORPUS / "tenant-questions.jsonl")
+    asked = [json.loads(text)["question"] for file in files for text in file.read_text(encoding="utf-8").splitlines()]
+    known = NearDuplicates(asked)
+    assert [seed["question"] for seed in _seeds() if known.find(seed["question"])] == []
