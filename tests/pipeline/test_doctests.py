@@ -7,10 +7,10 @@ import doctest
 import pytest
 
 from pipeline import citations, cleaning, repetition
-from pipeline.training import duplicates
+from pipeline.training import duplicates, scrubbing
 
 
-@pytest.mark.parametrize("module", [citations, cleaning, repetition, duplicates])
+@pytest.mark.parametrize("module", [citations, cleaning, repetition, duplicates, scrubbing])
 def test_the_examples_give_what_they_say(module: object) -> None:
     results = doctest.testmod(module)  # type: ignore[arg-type]
     assert results.attempted > 0
