@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 
 import structlog
 
@@ -114,6 +115,8 @@ def model_host(settings: PipelineSettings) -> ModelHost:
     if settings.model_url is None:
         return EmbeddedServer(
             settings.data_dir,
+            adapters=settings.adapter_folders,
+            as_gguf=partial(_as_gguf, settings.data_dir / "adapters"),
             context_tokens=settings.context_tokens,
             first_token_timeout=settings.first_token_timeout,
             stall_timeout=settings.stall_timeout,
@@ -124,6 +127,13 @@ def model_host(settings: PipelineSettings) -> ModelHost:
         first_token_timeout=settings.first_token_timeout,
         stall_timeout=settings.stall_timeout,
     )
+
+
+def _as_gguf(cache: Path, name: str, adapter: Path, model: Path) -> Path:
+    """What llama.cpp loads for an adapter; made in `cache` where it is not there yet. Raises `TrainingError`."""
+    from pipeline.training.gguf_adapter import served_adapter  # noqa: PLC0415 - only where there are adapters
+
+    return served_adapter(adapter, model, cache, name=name)
 
 
 @asynccontextmanager

@@ -61,6 +61,12 @@ class Metrics:
             ["reader", "owner", "place"],
             registry=self.registry,
         )
+        self.adapter_served = Gauge(
+            "promptai_adapter_served",
+            "1 where the model server really serves the adapter, 0 where it answers like its base or another one.",
+            ["adapter"],
+            registry=self.registry,
+        )
         self.refused_tenants = Gauge(
             "promptai_refused_tenants", "Tenants whose questions are refused since they leak.", registry=self.registry
         )

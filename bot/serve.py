@@ -13,6 +13,7 @@ import structlog
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from bot.adapters import report_adapters
 from bot.app import Core
 from bot.attachments import Attachments
 from bot.control import control_app, open_socket
@@ -31,8 +32,6 @@ from bot.teams import TeamsAdapter
 from bot.web import WebAdapter, WebDelivery
 from bot.work import AnswerWork
 from pipeline.errors import PipelineError
-from pipeline.llm import BASE
-from pipeline.llm.tgi import check_adapter
 
 log = structlog.get_logger(__name__)
 
@@ -125,8 +124,12 @@ async def serve(core: Core, *, ready: Callable[[str | None, str], None], stop: a
         watching = asyncio.create_task(core.isolation.run())
         stack.push_async_callback(cancelled, watching)
         ready(webhook_url, console_url)
-        adapters_checked = asyncio.create_task(_check_adapters(core))
-        stack.callback(adapters_checked.cancel)
+        checking = asyncio.create_task(
+            report_adapters(
+                core.models, core.settings, (core.settings.draft_model, core.settings.answer_model), metrics
+            )
+        )
+        stack.push_async_callback(cancelled, checking)
         schedule = Schedule(
             lambda: declared(core), core.catalog, lambda entry: run_order(core, order_of(core, entry)), metrics
         )
@@ -148,22 +151,6 @@ def _chat_adapters(core: Core, conversation: Conversation) -> list[Adapter]:
     if core.bot.teams_enabled:
         adapters.append(TeamsAdapter(conversation, core.bot, core.tenants, core.store, core.store.popular))
     return adapters
-
-
-async def _check_adapters(core: Core) -> None:
-    """Warn about adapters that the server does not have: TGI then answers with the base model and says nothing."""
-    for name in sorted({core.settings.draft_model, core.settings.answer_model} - {BASE}):
-        try:
-            served = await check_adapter(core.models, name)
-        except PipelineError as error:
-            log.warning("adapter_not_checked", adapter=name, error=str(error))
-            continue
-        if not served:
-            log.warning(
-                "adapter_not_served",
-                adapter=name,
-                advice="The server answers like its base model: start it with the adapter.",
-            )
 
 
 async def cancelled(task: asyncio.Task[None]) -> None:

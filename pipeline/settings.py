@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -9,8 +10,11 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from pipeline.llm import BASE
 from pipeline.speculation import Drafting
 from pipeline.types import Mode
+
+ADAPTER_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 
 
 class PipelineSettings(BaseSettings):
@@ -46,6 +50,11 @@ class PipelineSettings(BaseSettings):
     )
     draft_model: str = Field(
         "tgi", alias="DRAFT_MODEL", description="Adapter that writes drafts; `tgi` is the server's base model."
+    )
+    adapters: str = Field(
+        "",
+        alias="PROMPTAI_ADAPTERS",
+        description="Where adapters lie: `name=folder`, separated by commas; a folder of `promptai finetune`, or a `.gguf` file. The embedded model serves them; for a model server `promptai adapter check` reads them.",
     )
     embedding_model: str = Field(
         "all-MiniLM-L6-v2",
@@ -109,6 +118,25 @@ class PipelineSettings(BaseSettings):
     stall_timeout: Annotated[float, Field(gt=0)] = Field(
         20.0, alias="MODEL_STALL_TIMEOUT", description="Seconds to wait between two tokens."
     )
+
+    @property
+    def adapter_folders(self) -> dict[str, Path]:
+        """`adapters` by name, in their order."""
+        pairs = (part.partition("=") for part in self.adapters.split(",") if part.strip())
+        return {name.strip(): Path(folder.strip()) for name, _, folder in pairs}
+
+    @field_validator("adapters")
+    @classmethod
+    def _named(cls, value: str) -> str:
+        names = []
+        for part in filter(str.strip, value.split(",")):
+            name, _, folder = (text.strip() for text in part.partition("="))
+            if not folder or not re.fullmatch(ADAPTER_PATTERN, name):
+                raise ValueError("must be name=folder,name=folder; a name has letters, digits, '.', '_' and '-'")
+            names.append(name)
+        if BASE in names or len(set(names)) < len(names):
+            raise ValueError(f"each adapter needs a name of its own, and {BASE} is the base model's")
+        return value
 
     @field_validator("model_url", "chroma_url")
     @classmethod

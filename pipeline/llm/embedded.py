@@ -59,6 +59,7 @@ class EmbeddedServer:
         *,
         model_path: Path | None = None,
         adapters: Mapping[str, Path] | None = None,
+        as_gguf: Callable[[str, Path, Path], Path] | None = None,
         slots: int = 2,
         context_tokens: int = 4096,
         threads: int | None = None,
@@ -68,9 +69,13 @@ class EmbeddedServer:
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         command: Sequence[str] = CHILD,
     ) -> None:
-        """`model_path`: a GGUF file (default: SmolLM2 from its package); `adapters`: name -> GGUF LoRA file."""
+        """`model_path`: a GGUF file (default: SmolLM2 from its package); `adapters`: name -> GGUF LoRA file.
+
+        `as_gguf`: (name, what `adapters` holds, the model's file) -> GGUF LoRA file, where `adapters` may hold others.
+        """
         self._model_path = model_path
         self._adapters = dict(adapters or {})
+        self._as_gguf = as_gguf
         self._slots = slots
         self._context_tokens = min(context_tokens, MAX_CONTEXT_TOKENS)
         self._threads = threads or usable_cpus()
@@ -96,15 +101,19 @@ class EmbeddedServer:
         return self._child.pid if self._child else None
 
     async def start(self) -> None:
-        """Start the process and wait until it answers. Raises `ModelUnavailable`."""
+        """Start the process and wait until it answers. Raises `ModelUnavailable`, and `TrainingError` for an adapter."""
         if self._supervisor is not None:
             return
         path = self._model_path or find_model()
-        adapters = tuple(str(adapter) for adapter in self._adapters.values())
+        adapters = await asyncio.to_thread(self._adapter_files, path)
         config = ChildConfig(str(path), self._slots, self._context_tokens, self._threads, adapters)
         child = await self._start_child(config)
         self._supervisor = asyncio.create_task(self._supervise(config, child))
         await self.check()
+
+    def _adapter_files(self, model: Path) -> tuple[str, ...]:
+        convert = self._as_gguf
+        return tuple(str(convert(name, at, model) if convert else at) for name, at in self._adapters.items())
 
     def model(self, name: str) -> TgiChatModel:
         """The adapter `name`, or the base. Raises `ModelUnavailable` for an adapter that was not given at the start."""
@@ -112,7 +121,8 @@ class EmbeddedServer:
         if name not in (BASE, BASE_NAME, *names):
             known = ", ".join([BASE, *names])
             raise ModelUnavailable(
-                f"The embedded model has no adapter {name!r}: set ANSWER_MODEL and DRAFT_MODEL to {known}."
+                f"The embedded model has no adapter {name!r}: set ANSWER_MODEL and DRAFT_MODEL to {known}, "
+                "or name its folder in PROMPTAI_ADAPTERS."
             )
         # llama.cpp ignores `model`; a request names the scale of each adapter instead.
         lora = [{"id": at, "scale": float(adapter == name)} for at, adapter in enumerate(names)]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import aiohttp
 
 from pipeline.errors import ModelUnavailable
-from pipeline.llm import BASE, Message, ModelHost, Seen, complete, estimate_tokens
+from pipeline.llm import BASE, Message, Seen, estimate_tokens
 from pipeline.llm.failures import Endpoint, refused
 from pipeline.llm.retry import Backoff
 from pipeline.llm.stops import StopCutter
@@ -125,7 +125,7 @@ class ModelServer:
         """Nothing to do: the server runs elsewhere, and connections are opened by the first request."""
 
     def model(self, name: str) -> TgiChatModel:
-        """The adapter `name`. TGI serves its base for a name it does not know: see `check_adapter`."""
+        """The adapter `name`. TGI serves its base for a name it does not know: see `promptai adapter check`."""
         return TgiChatModel(self._transport, name, check=self.check)
 
     async def check(self) -> None:
@@ -159,19 +159,3 @@ class ModelServer:
 
     async def _locate(self) -> Endpoint:
         return self._endpoint
-
-
-_PROBES = ("Explain in two sentences what you know best.", "Write down the first thing that comes to your mind.")
-
-
-async def check_adapter(host: ModelHost, adapter: str) -> bool:
-    """Say whether `adapter` answers otherwise than the base model does: if not, it is probably not loaded.
-
-    TGI answers an unknown adapter's name with the base model, without a word. Raises what `ChatModel.stream` raises.
-    """
-    for probe in _PROBES:
-        messages = [Message("user", probe)]
-        base, adapted = [await complete(host.model(name), messages, max_tokens=32) for name in (BASE, adapter)]
-        if base != adapted:
-            return True
-    return False

@@ -101,14 +101,18 @@ class ModelServerFake:
     def __init__(
         self,
         *replies: Script,
+        adapters: Mapping[str, Script] | None = None,
         api_key: str | None = None,
         health: int | None = 200,
         info: Mapping[str, Any] | None = None,
         tokenizes: bool = False,
         port: int = 0,
     ) -> None:
-        """`health`: the status of `/health`, None for no such page; `info`: TGI's `/info`; `tokenizes`: a token a word."""
+        """`adapters`: what the loaded ones reply; any other name gets the base's replies, without a word, as from TGI.
+
+        `health`: the status of `/health`, None for no such page; `info`: TGI's `/info`; `tokenizes`: a token a word."""
         self._replies: Sequence[Script] = replies or (echo,)
+        self._adapters = dict(adapters or {})
         self._api_key = api_key
         self._health = health
         self._info = info
@@ -150,7 +154,8 @@ class ModelServerFake:
         self.requests.append(ModelRequest(body, dict(request.headers), peer[1] if peer else 0))
         if not self._allowed(request):
             return web.Response(status=401)
-        script = self._replies[min(len(self.requests), len(self._replies)) - 1]
+        usual = self._replies[min(len(self.requests), len(self._replies)) - 1]
+        script = self._adapters.get(body["model"], usual)
         reply = script(body) if callable(script) else script
         if isinstance(reply, Status):
             text = reply.body if isinstance(reply.body, str) else json.dumps(reply.body)

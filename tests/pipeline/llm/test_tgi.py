@@ -11,8 +11,8 @@ import pytest
 
 from pipeline.errors import ModelUnavailable
 from pipeline.llm import Message, complete, estimate_tokens
-from pipeline.llm.tgi import Limits, ModelServer, check_adapter
-from tests.fakes.model_server import ModelServerFake, Stall, Status, Stream, echo, unused_url
+from pipeline.llm.tgi import Limits, ModelServer
+from tests.fakes.model_server import ModelServerFake, Stall, Stream, unused_url
 from tests.pipeline.llm.conftest import ASK
 
 Connect = Callable[..., ModelServer]
@@ -179,13 +179,3 @@ async def test_a_server_that_cannot_count_is_asked_once(connect: Connect) -> Non
         server = connect(fake.url)
         counted = await server.count_tokens(ASK)
     assert await server.count_tokens(ASK) == counted  # it is gone, which nobody notices
-
-
-async def test_an_adapter_that_answers_as_the_base_does_is_noticed(connect: Connect) -> None:
-    def reply(body: dict[str, object]) -> Stream | Status:
-        return Stream("I know the documentation.") if body["model"] == "docs-v3" else echo(body)
-
-    async with ModelServerFake(reply) as fake:
-        server = connect(fake.url)
-        assert await check_adapter(server, "docs-v3")
-        assert not await check_adapter(server, "docs-v33")

@@ -1,0 +1,71 @@
+"""Adapters in service: which ones there are, and whether the server really serves them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from typing import TYPE_CHECKING
+
+import structlog
+
+from pipeline.errors import ModelError, TrainingError
+from pipeline.llm import BASE, ModelHost
+from pipeline.settings import PipelineSettings
+
+if TYPE_CHECKING:
+    from bot.metrics import Metrics
+    from pipeline.training.serving import Probe, Served
+
+log = structlog.get_logger(__name__)
+
+ASK_AGAIN = 60.0
+"""Seconds until a server that gave no answer is asked again."""
+
+
+async def check_adapter(host: ModelHost, settings: PipelineSettings, name: str) -> Served:
+    """Whether `host` serves `name`; by its own training prompts where PROMPTAI_ADAPTERS says where it lies.
+
+    Raises `TrainingError` for a folder that no server can load, and what `ChatModel.stream` raises.
+    """
+    from pipeline.training.adapter import read_adapter  # noqa: PLC0415 - training is loaded where adapters are
+    from pipeline.training.serving import check_served, read_probes  # noqa: PLC0415 - as above
+
+    folder = settings.adapter_folders.get(name)
+    probes: tuple[Probe, ...] = ()
+    if folder is not None and folder.suffix != ".gguf":
+        await asyncio.to_thread(read_adapter, folder)
+        probes = await asyncio.to_thread(read_probes, folder)
+    return await check_served(host, name, probes)
+
+
+async def report_adapters(
+    host: ModelHost,
+    settings: PipelineSettings,
+    names: Iterable[str],
+    metrics: Metrics,
+    *,
+    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+) -> None:
+    """Check the adapters that answer questions, once, and tell the log and `/metrics`.
+
+    A server that is down is asked until it answers. One that ignores an adapter goes on answering with its base: its
+    drafts are gated like any other, and its answers are from the passages, so people are served while somebody mends it.
+    """
+    from pipeline.training.serving import Verdict  # noqa: PLC0415 - training is loaded where adapters are
+
+    for name in sorted(set(names) - {BASE}):
+        while True:
+            try:
+                served = await check_adapter(host, settings, name)
+            except TrainingError as error:
+                metrics.adapter_served.labels(name).set(0)
+                log.error("adapter_unusable", adapter=name, error=str(error))
+                break
+            except ModelError as error:
+                log.warning("adapter_not_checked", adapter=name, error=str(error))
+                await sleep(ASK_AGAIN)
+                continue
+            metrics.adapter_served.labels(name).set(float(served.verdict is Verdict.SERVED))
+            tell = log.info if served.verdict is Verdict.SERVED else log.error
+            tell("adapter_checked", adapter=name, verdict=served.verdict.value, advice=served.advice)
+            break

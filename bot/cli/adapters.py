@@ -1,0 +1,56 @@
+"""`promptai adapter …`."""
+
+from __future__ import annotations
+
+import json
+from contextlib import AsyncExitStack
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bot.cli import app
+from bot.cli.common import Json, err, fail, run, with_settings
+
+if TYPE_CHECKING:
+    from bot.settings import BotSettings
+    from pipeline.settings import PipelineSettings
+
+adapter_app = typer.Typer(no_args_is_help=True, help="Fine-tuned adapters: whether they are served, and which one is.")
+app.add_typer(adapter_app, name="adapter")
+
+
+@adapter_app.command()
+def check(
+    name: Annotated[list[str] | None, typer.Argument(help="Adapters. Default: all that the settings name.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Prove that the model server serves an adapter: TGI answers with its base, without a word, where it does not.
+
+    Example: PROMPTAI_ADAPTERS=docs=adapters/docs promptai adapter check docs
+    """
+
+    async def work(_bot: BotSettings, settings: PipelineSettings) -> None:
+        from bot.adapters import check_adapter
+        from bot.app import model_host
+        from pipeline.llm import BASE
+        from pipeline.training.serving import Verdict
+
+        configured = [*settings.adapter_folders, settings.draft_model, settings.answer_model]
+        names = [n for n in dict.fromkeys(name or configured) if n != BASE]
+        if not names:
+            fail("No adapter to check: name one, or set DRAFT_MODEL, ANSWER_MODEL or PROMPTAI_ADAPTERS.")
+        async with AsyncExitStack() as stack:
+            host = model_host(settings)
+            stack.push_async_callback(host.close)
+            await host.start()
+            found = [await check_adapter(host, settings, n) for n in names]
+        if as_json:
+            print(json.dumps([asdict(served) | {"advice": served.advice} for served in found]))
+        else:
+            for served in found:
+                err.print(f"{served.adapter}: {served.verdict.value}. {served.advice}", soft_wrap=True, markup=False)
+        if any(served.verdict is not Verdict.SERVED for served in found):
+            raise SystemExit(1)
+
+    run(with_settings(work))
