@@ -54,6 +54,8 @@ class Arm:
     """The model whose drafts are replayed; None: drafts are written now."""
     model: str = ""
     """The model that answers; empty: `ANSWER_MODEL`."""
+    drafter: str = ""
+    """The model that writes drafts where a drafter does; empty: `DRAFT_MODEL`."""
 
     @property
     def writes_drafts(self) -> bool:

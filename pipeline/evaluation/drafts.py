@@ -32,6 +32,17 @@ class Written:
     """See `pipeline.types.Draft`."""
 
 
+@dataclass(frozen=True, slots=True)
+class Drafter:
+    """A model that writes drafts."""
+
+    model: ChatModel
+    trained: bool = False
+    """Whether it is an adapter that learned to draft."""
+    calibration: Calibration | None = None
+    """How far its confidence is to be believed."""
+
+
 class Drafts:
     """Gives each arm its draft for a case. A model's draft for a question is written once, whatever arms want it."""
 
@@ -39,22 +50,16 @@ class Drafts:
         self,
         cases: Sequence[Case],
         *,
-        drafter: ChatModel | None,
+        drafters: Mapping[str, Drafter],
         base: ChatModel | None,
         max_tokens: int,
-        trained: bool = False,
-        calibration: Calibration | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`drafter`, `base`: None where nothing can be written, as in a run that replays all drafts.
-
-        `trained`: whether `drafter` is an adapter; `calibration`: how far its confidence is to be believed.
-        """
-        self._trained = trained
-        self.calibration = calibration
+        """`drafters`: by `Arm.drafter`; none, and no `base`, where nothing is written, as in a run that replays all drafts."""
+        self._drafters = drafters
+        self._base = Drafter(base) if base else None
         self._cases = cases
         self._at = {case.id: at for at, case in enumerate(cases)}
-        self._models: Mapping[DraftFrom, ChatModel | None] = {DraftFrom.DRAFTER: drafter, DraftFrom.BASE: base}
         self._max_tokens = max_tokens
         self._clock = clock
         self._written: dict[tuple[str, str], Written] = {}
@@ -71,7 +76,12 @@ class Drafts:
                 return _replayed(other, arm.replay) if arm.replay else _reference(other)
             case DraftFrom.DRAFTER if arm.replay:
                 return _replayed(case, arm.replay)
-        return await self._write(arm.draft, question)
+        return await self._write(arm, question)
+
+    def calibration(self, arm: Arm) -> Calibration | None:
+        """Of the model that writes the arm's drafts."""
+        drafter = self._drafter(arm)
+        return drafter.calibration if drafter else None
 
     def another(self, case: Case) -> Case:
         """A question about other pages."""
@@ -82,24 +92,31 @@ class Drafts:
             raise EvaluationError("There is no question about another page.")
         return other
 
-    async def _write(self, by: DraftFrom, question: str) -> Written:
-        model = self._models[by]
-        if model is None:
-            raise EvaluationError(f"There is no model to write a draft ({by}).")
+    def _drafter(self, arm: Arm) -> Drafter | None:
+        if arm.draft is DraftFrom.BASE:
+            return self._base
+        return self._drafters.get(arm.drafter) if arm.draft is DraftFrom.DRAFTER else None
+
+    async def _write(self, arm: Arm, question: str) -> Written:
+        drafter = self._drafter(arm)
+        if drafter is None:
+            raise EvaluationError(f"There is no model to write a draft ({arm.drafter or arm.draft}).")
+        model = drafter.model
         key = (model.name, question)
         if key not in self._written:
             began = self._clock()
             line = FirstLine()
-            messages = prompts.draft_messages(question, trained=self._trained and by is DraftFrom.DRAFTER)
+            messages = prompts.draft_messages(question, trained=drafter.trained)
             text = await complete(model, messages, max_tokens=self._max_tokens, stop=prompts.STOP, seen=line)
             ms = (self._clock() - began) * 1000
-            self._written[key] = Written(text.strip(), model.name, ms, line.probability, self._trust(by, line))
+            self._written[key] = Written(text.strip(), model.name, ms, line.probability, _trust(drafter, line))
         return self._written[key]
 
-    def _trust(self, by: DraftFrom, line: FirstLine) -> float | None:
-        if self.calibration is None or by is not DraftFrom.DRAFTER or line.probability is None:
-            return None
-        return self.calibration.right(line.probability)
+
+def _trust(drafter: Drafter, line: FirstLine) -> float | None:
+    if drafter.calibration is None or line.probability is None:
+        return None
+    return drafter.calibration.right(line.probability)
 
 
 def _reference(case: Case) -> Written:

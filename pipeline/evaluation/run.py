@@ -13,7 +13,7 @@ import structlog
 
 from pipeline.answering import AnsweringOptions, AnsweringPipeline, Retriever
 from pipeline.errors import EvaluationError, PipelineError
-from pipeline.evaluation.arms import Arm, DraftFrom, PassagesFrom
+from pipeline.evaluation.arms import Arm, PassagesFrom
 from pipeline.evaluation.cases import Case, Progress
 from pipeline.evaluation.corpus import Corpus, in_section, page_of
 from pipeline.evaluation.drafts import Drafts, ReplayedModel, Written
@@ -115,7 +115,7 @@ class Runner:
             answerer=meter,
             retriever=await self._passages(arm, case),
             options=self._setup.options,
-            calibration=self._setup.drafts.calibration if arm.draft is DraftFrom.DRAFTER else None,
+            calibration=self._setup.drafts.calibration(arm),
         )
         events = pipeline.answer(case.question, tenant=self._setup.tenant, history=case.history, mode=arm.mode)
         answer: Answer | None = None

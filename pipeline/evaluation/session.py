@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pydantic import TypeAdapter
@@ -14,7 +14,7 @@ from pipeline.errors import EvaluationError
 from pipeline.evaluation.arms import BASELINE, Arm, choose, expand
 from pipeline.evaluation.cases import Case, Progress, read_cases, sample, with_drafts
 from pipeline.evaluation.corpus import Corpus, with_known_gold
-from pipeline.evaluation.drafts import Drafts
+from pipeline.evaluation.drafts import Drafter, Drafts
 from pipeline.evaluation.judge import judged
 from pipeline.evaluation.markdown import markdown
 from pipeline.evaluation.page import page
@@ -61,11 +61,14 @@ class Models:
     judge: ChatModel | None = None
     calibration: Calibration | None = None
     """Of the drafter."""
+    drafters: Mapping[str, Drafter] = field(default_factory=dict)
+    """Others, by `Arm.drafter`."""
 
     @property
     def names(self) -> tuple[str, ...]:
         """Of all whose words are measured."""
-        return (*(model.name for model in self.answerers.values()), self.drafter.name, self.base.name)
+        others = (drafter.model.name for drafter in self.drafters.values())
+        return (*(model.name for model in self.answerers.values()), self.drafter.name, self.base.name, *others)
 
 
 def cases_of(plan: Plan) -> tuple[Case, ...]:
@@ -114,11 +117,9 @@ async def evaluate(
     cases = await with_known_gold(cases, corpus)
     drafts = Drafts(
         cases,
-        drafter=models.drafter if models else None,
+        drafters=_drafters(models, options) if models else {},
         base=models.base if models else None,
         max_tokens=options.draft_tokens,
-        trained=options.trained_drafter,
-        calibration=models.calibration if models else None,
     )
     answerers = models.answerers if models and not plan.retrieval_only else {}
     setup = Setup(corpus, drafts, answerers, options, plan.tenant)
@@ -136,6 +137,10 @@ async def evaluate(
     report = build(f"Evaluation of {plan.questions.name}", about, cases, arms, kept.records, baseline=baseline)
     write(report, plan.out)
     return report
+
+
+def _drafters(models: Models, options: AnsweringOptions) -> Mapping[str, Drafter]:
+    return {"": Drafter(models.drafter, options.trained_drafter, models.calibration), **models.drafters}
 
 
 async def _judge(cases: Sequence[Case], arms: Sequence[Arm], kept: RecordFile, judge: ChatModel) -> None:
