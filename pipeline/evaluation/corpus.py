@@ -15,6 +15,7 @@ from pipeline.evaluation.cases import Case, GoldSection, read_records, refuse
 from pipeline.evaluation.vectors import CachingEmbedder
 from pipeline.knowledge.catalog import Catalog
 from pipeline.knowledge.convert import convert
+from pipeline.knowledge.cutting import Measure
 from pipeline.knowledge.passages import Splitter
 from pipeline.knowledge.sections import Section
 from pipeline.knowledge.sources import DirectorySource
@@ -131,16 +132,22 @@ async def read_corpus(path: Path, embedder: CachingEmbedder, folder: Path) -> Me
 
     `folder`: an empty one for the keyword index. Raises `EvaluationError`, `SourceNotFound`.
     """
-    splitter = Splitter(embedder)
+    passages = await read_passages(path, embedder)
+    corpus = MemoryCorpus(passages, embedder, TantivyKeywords(folder))
+    await corpus.index()
+    return corpus
+
+
+async def read_passages(path: Path, measure: Measure) -> list[Passage]:
+    """The passages of a folder of documents or of JSON lines, as `read_corpus` takes them; nothing is embedded."""
+    splitter = Splitter(measure)
     if path.suffix == ".jsonl":
         passages = await asyncio.to_thread(_from_records, read_records(path, ("page",)), splitter)
     else:
         passages = [passage async for passage in _from_folder(DirectorySource(path), splitter)]
     if not passages:
         raise EvaluationError(f"{path} holds no documents that can be read.")
-    corpus = MemoryCorpus(passages, embedder, TantivyKeywords(folder))
-    await corpus.index()
-    return corpus
+    return passages
 
 
 async def with_known_gold(cases: Sequence[Case], corpus: Corpus) -> tuple[Case, ...]:

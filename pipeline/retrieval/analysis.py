@@ -58,6 +58,11 @@ def _function_terms() -> frozenset[str]:
     return frozenset(analyze(_FUNCTION_WORDS))
 
 
+def content_terms(text: str) -> list[str]:
+    """The terms of `text` without function words, in its order; may be empty."""
+    return [term for term in analyze(text) if term not in _function_terms()]
+
+
 def weighted_terms(weighted_texts: Sequence[tuple[str, float]]) -> dict[str, float]:
     """Term -> sum over the texts of weight x occurrences: BM25 is linear in the query's terms.
 

@@ -1,0 +1,202 @@
+"""What a language model adds to the rules: questions of several kinds, other words, notes that join pages, answers.
+
+Two rounds: what is asked about passages, then other wordings of the questions that came of it and of the seeds.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from pipeline.training.synthesis import prompts
+from pipeline.training.synthesis.asking import Asker, Question
+from pipeline.training.synthesis.distractors import Distractors
+from pipeline.training.synthesis.examples import GROUNDED, SEED, Example, Statement, ordered
+from pipeline.training.synthesis.filters import holds_answer
+from pipeline.training.synthesis.markdown import sentences
+from pipeline.training.synthesis.pages import Corpus
+from pipeline.training.synthesis.rules.phrasing import section, subject
+from pipeline.types import Passage
+
+_NUMBERS = re.compile(r"\d")
+_TROUBLE = re.compile(r"\b(?:error|fail\w*|problem|wrong|cause[sd]?|missing|cannot|retry|fix)\b", re.IGNORECASE)
+_STEPS = re.compile(
+    r"^\s*(?:\d+[.)]\s|```)|\b(?:open|click|set|run|install|create|choose|use)\b", re.IGNORECASE | re.MULTILINE
+)
+_TOGETHER = 4
+"""Passages that a global question is written from."""
+_PAIR_TOKENS = 110
+"""Tokens of a question with its answer."""
+_TEXT_TOKENS = 260
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """How much is asked for."""
+
+    questions: int = 3
+    """Of one kind, of one passage."""
+    rephrasings: int = 3
+    """Of one question."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """A question to the model, and what becomes of its text."""
+
+    question: Question
+    read: Callable[[str], list[Example]]
+
+
+class Generator:
+    """Writes examples with a model."""
+
+    def __init__(self, corpus: Corpus, asker: Asker, amount: Amount) -> None:
+        self._corpus = corpus
+        self._asker = asker
+        self._amount = amount
+        self._distractors = Distractors(corpus)
+
+    async def write(self, given: Sequence[Example]) -> list[Example]:
+        """New examples. `given`: those that exist already; seeds are answered and asked in other words.
+
+        Raises `ModelError` where the server is gone, `TrainingError` on a full disk; the journal keeps the rest.
+        """
+        seeds = [example for example in given if example.generator == SEED]
+        answered = await self._run(self._answers(seeds))
+        new = await self._run(self._about_passages())
+        return [*answered, *new, *await self._run(self._rephrasings([*seeds, *new]))]
+
+    async def _run(self, calls: Iterable[_Call]) -> list[Example]:
+        asked = list(calls)
+        texts = await self._asker.ask([call.question for call in asked])
+        found: list[Example] = []
+        for call, text in zip(asked, texts, strict=True):
+            if text is not None:
+                read = call.read(text)
+                self._asker.usage.troubles["unreadable"] += not read
+                found += read
+        return found
+
+    def _about_passages(self) -> Iterator[_Call]:
+        """In an order that goes over the whole corpus first, so that a run with a limit is a sample of all."""
+        passages = {passage.id: passage for passage in self._corpus.passages}
+        for passage_id in ordered(passages, "passages"):
+            passage = passages[passage_id]
+            for kind in kinds_for(passage):
+                yield self._pairs(kind, [passage])
+            yield self._rewriting(passage)
+        yield from self._across()
+
+    def _across(self) -> Iterator[_Call]:
+        """Two pages that speak of the same, and pages of a folder with the same heading."""
+        seen: set[frozenset[str]] = set()
+        for page in self._corpus.pages:
+            first = page.passages[0]
+            about = " ".join([*first.heading_path, *self._corpus.vocabulary.characteristic(first, 8)])
+            for second in self._distractors.near(about, 1, without={page.id}):
+                both = frozenset((page.id, second.document_id))
+                if both not in seen:
+                    seen.add(both)
+                    yield self._note(first, second)
+                    yield self._pairs("comparison", [first, second])
+        for group in _together(self._corpus):
+            yield self._pairs("global", group)
+
+    def _pairs(self, kind: str, gold: Sequence[Passage]) -> _Call:
+        count = self._amount.questions if len(gold) == 1 else max(1, self._amount.questions // 2)
+        prompt = prompts.pairs(kind, gold, count)
+
+        def read(text: str) -> list[Example]:
+            return [
+                self._example(question, kind, gold, answer, prompt.version)
+                for question, answer in prompts.read_pairs(text)[:count]
+            ]
+
+        return _Call(Question(prompt, count * _PAIR_TOKENS), read)
+
+    def _rewriting(self, passage: Passage) -> _Call:
+        prompt = prompts.rewrite(passage)
+        part, page = section(passage), subject(passage)
+        topic = f"{part} in {page}" if part else page
+
+        def read(text: str) -> list[Example]:
+            told = prompts.read_text(text)
+            asked = f"In other words, what does the documentation say about {topic}?"
+            return [self._example(asked, "paraphrase", [passage], told, prompt.version)] if told else []
+
+        return _Call(Question(prompt, _TEXT_TOKENS), read)
+
+    def _note(self, first: Passage, second: Passage) -> _Call:
+        prompt = prompts.join(first, second)
+
+        def read(text: str) -> list[Example]:
+            told = prompts.read_text(text)
+            asked = f"How are {subject(first)} and {subject(second)} connected?"
+            return [self._example(asked, "note", [first, second], told, prompt.version)] if told else []
+
+        return _Call(Question(prompt, _TEXT_TOKENS), read)
+
+    def _answers(self, seeds: Sequence[Example]) -> Iterator[_Call]:
+        """Of seeds no answer is given: the passages say it."""
+        for seed in seeds:
+            prompt = prompts.grounded(seed.question, seed.gold)
+
+            def read(text: str, seed: Example = seed, version: str = prompt.version) -> list[Example]:
+                told = prompts.read_text(re.sub(r"\s*\[\d+(?:\s*,\s*\d+)*\]", "", text))
+                return [self._example(seed.question, GROUNDED, seed.gold, told, version)] if told else []
+
+            yield _Call(Question(prompt, _TEXT_TOKENS, temperature=0.0), read)
+
+    def _rephrasings(self, examples: Sequence[Example]) -> Iterator[_Call]:
+        for example in examples:
+            if example.kind in ("paraphrase", "note"):
+                continue  # their questions are ours, not the model's
+            prompt = prompts.rephrase(example.question, self._amount.rephrasings)
+
+            def read(text: str, example: Example = example, version: str = prompt.version) -> list[Example]:
+                return [
+                    replace(
+                        example,
+                        question=line,
+                        kind="rephrased",
+                        generator=self._asker.model.name,
+                        prompt_version=version,
+                    )
+                    for line in prompts.read_lines(text, self._amount.rephrasings)
+                ]
+
+            yield _Call(Question(prompt, 32 * self._amount.rephrasings), read)
+
+    def _example(self, question: str, kind: str, gold: Sequence[Passage], answer: str, version: str) -> Example:
+        told = tuple(Statement(sentence, _source(sentence, gold)) for sentence in sentences(answer))
+        return Example(" ".join(question.split()), kind, tuple(gold), told, self._asker.model.name, version)
+
+
+def kinds_for(passage: Passage) -> tuple[str, ...]:
+    """The kinds of question that the passage may hold answers to; never none."""
+    text = passage.text
+    found = ["definition"] if len(passage.heading_path) < 2 or "definition" in section(passage).lower() else []
+    found += ["troubleshooting"] if len(_TROUBLE.findall(text)) > 1 else []
+    found += ["how-to"] if len(_STEPS.findall(text)) > 1 else []
+    found += ["range"] if len(_NUMBERS.findall(text)) > 2 else []
+    return tuple(found[:2]) or ("general",)
+
+
+def _source(sentence: str, gold: Sequence[Passage]) -> int:
+    """Which passage holds most of the sentence's words."""
+    return max(range(len(gold)), key=lambda at: (holds_answer(gold[at], sentence), -at))
+
+
+def _together(corpus: Corpus) -> Iterator[list[Passage]]:
+    groups: defaultdict[tuple[str, str], dict[str, Passage]] = defaultdict(dict)
+    for page in corpus.pages:
+        for passage in page.passages:
+            if section(passage):
+                groups[page.folder, section(passage)].setdefault(page.id, passage)
+    for place, found in groups.items():
+        if len(found) >= _TOGETHER:
+            chosen = ordered(found, " ".join(place))[:_TOGETHER]
+            yield [found[document] for document in chosen]
