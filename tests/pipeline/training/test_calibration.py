@@ -1,0 +1,74 @@
+"""An adapter's drafts for held-out questions say how far it is to be believed."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pipeline.confidence import LEAST
+from pipeline.errors import TrainingError
+from pipeline.evaluation.drafts import ReplayedModel
+from pipeline.llm import Message
+from pipeline.llm.scripted import ScriptedChatModel
+from pipeline.training.calibration import FILE, observe, page_of, read, summary, write
+from pipeline.training.rows import Provenance, Row, Skill
+
+
+def row(number: int, text: str = "Stall Ratio > Definition\nA stall is …") -> Row:
+    prompt = (Message("user", f"question {number}"),)
+    return Row(prompt, (Message("assistant", text),), Skill.DRAFT, "seed", Provenance("d", (), "v", "seed"))
+
+
+async def test_a_draft_is_right_that_begins_with_the_right_page() -> None:
+    """Its section and its words may be others; the probability is that of its first line."""
+    drafter = ScriptedChatModel(
+        ["Stall Ratio > Formula"] * LEAST + ["Startup Delay > Definition"], logprob=math.log(0.5)
+    )
+    outcomes = await observe([row(n) for n in range(LEAST + 1)], drafter)
+    assert [right for _, right in outcomes] == [True] * LEAST + [False]
+    assert outcomes[0][0] == pytest.approx(0.5**4)
+
+
+async def test_answers_are_no_drafts() -> None:
+    """Rows of the other skill are left out, and what is left may be too little."""
+    rows = [replace(row(n), skill=Skill.ANSWER) for n in range(LEAST)]
+    with pytest.raises(TrainingError, match="too few"):
+        await observe(rows, ScriptedChatModel(["x"]))
+
+
+async def test_a_server_without_probabilities_cannot_be_calibrated() -> None:
+    """It says so instead of trusting blindly."""
+    with pytest.raises(TrainingError, match="logprobs"):
+        await observe([row(n) for n in range(LEAST)], ReplayedModel("Stall Ratio", "old"))
+
+
+def test_what_was_measured_is_kept_beside_the_adapter(tmp_path: Path) -> None:
+    """Written whole, read as it was."""
+    assert read(tmp_path) is None
+    found = summary([(0.9, True)] * 40 + [(0.1, False)] * 40, data="abc", date="2026-11-25")
+    write(tmp_path, found)
+    assert read(tmp_path) == found
+    assert found.calibration.right(0.9) == 1.0
+    assert found.right == 0.5
+
+
+@pytest.mark.parametrize(
+    "content", ["{", "{}", '{"points": [[2, 0]], "questions": 1, "right": 1, "data": "", "date": ""}']
+)
+def test_a_broken_file_is_refused_with_what_to_do(tmp_path: Path, content: str) -> None:
+    """Trusting a draft by garbage would be worse than not starting."""
+    (tmp_path / FILE).write_text(content)
+    with pytest.raises(TrainingError, match="Calibrate the adapter again"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("draft", "page"),
+    [("\n\nStall  Ratio > Definition", "stall ratio"), ("Limits", "limits"), ("", ""), ("A > B > C\nD > E", "a")],
+)
+def test_the_page_is_the_first_part_of_the_first_line(draft: str, page: str) -> None:
+    """Spaces, case and what follows do not matter."""
+    assert page_of(draft) == page
