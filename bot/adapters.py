@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import structlog
@@ -14,6 +16,8 @@ from pipeline.settings import PipelineSettings
 
 if TYPE_CHECKING:
     from bot.metrics import Metrics
+    from pipeline.confidence import Calibration
+    from pipeline.training.calibration import Calibrated
     from pipeline.training.serving import Probe, Served
 
 log = structlog.get_logger(__name__)
@@ -36,6 +40,39 @@ async def check_adapter(host: ModelHost, settings: PipelineSettings, name: str) 
         await asyncio.to_thread(read_adapter, folder)
         probes = await asyncio.to_thread(read_probes, folder)
     return await check_served(host, name, probes)
+
+
+def calibration_of(settings: PipelineSettings, name: str) -> Calibration | None:
+    """How far the confidence of `name`'s drafts is to be believed; None where its folder is not known or does not say.
+
+    Raises `TrainingError` for a `calibration.json` that cannot be read.
+    """
+    folder = settings.adapter_folders.get(name)
+    if folder is None or folder.suffix == ".gguf":
+        return None
+    from pipeline.training import calibration  # noqa: PLC0415 - training is loaded where adapters are
+
+    calibrated = calibration.read(folder)
+    return calibrated.calibration if calibrated else None
+
+
+async def calibrate_adapter(
+    host: ModelHost, settings: PipelineSettings, name: str, held_out: Path, progress: Callable[[int, int], None]
+) -> Calibrated:
+    """Let `name` draft for held-out questions and keep beside its weights how often it was right. Raises `TrainingError`."""
+    from pipeline.training import calibration  # noqa: PLC0415 - training is loaded where adapters are
+    from pipeline.training.rows import file_hash, read_rows  # noqa: PLC0415 - as above
+
+    folder = settings.adapter_folders.get(name)
+    if folder is None or folder.suffix == ".gguf":
+        raise TrainingError(
+            f"Say where {name} lies, as a folder of `promptai finetune`: PROMPTAI_ADAPTERS={name}=FOLDER."
+        )
+    rows = await asyncio.to_thread(read_rows, [held_out])
+    outcomes = await calibration.observe(rows, host.model(name), progress=progress)
+    found = calibration.summary(outcomes, data=file_hash(held_out), date=datetime.now(UTC).date().isoformat())
+    await asyncio.to_thread(calibration.write, folder, found)
+    return found
 
 
 async def report_adapters(

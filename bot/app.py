@@ -15,6 +15,7 @@ from pathlib import Path
 
 import structlog
 
+from bot.adapters import calibration_of
 from bot.errors import BotError, StoreUnavailable
 from bot.isolation import IsolationWatch
 from bot.lock import own_data_dir
@@ -76,6 +77,7 @@ class Core:
                     answerer=self.models.model(self.settings.answer_model),
                     retriever=self.retriever,
                     options=answering_options(self.settings),
+                    calibration=calibration_of(self.settings, self.settings.draft_model),
                 )
         return self._pipeline
 

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.markdown import Markdown
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from bot.adapters import calibration_of
 from bot.app import answering_options, model_host, open_core
 from bot.settings import BotSettings
 from pipeline.errors import EvaluationError
@@ -104,7 +105,8 @@ async def _models(request: Request, settings: PipelineSettings) -> AsyncIterator
         for name in request.plan.models:
             answerers[name] = await _served(name, host, stack)
         judge = await _served(request.judge, host, stack) if request.judge else None
-        yield Models(answerers, host.model(settings.draft_model), host.model(BASE), judge)
+        calibration = calibration_of(settings, settings.draft_model)
+        yield Models(answerers, host.model(settings.draft_model), host.model(BASE), judge, calibration)
 
 
 async def _served(name: str, host: ModelHost, stack: AsyncExitStack) -> ChatModel:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import AsyncExitStack
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -52,5 +53,45 @@ def check(
                 err.print(f"{served.adapter}: {served.verdict.value}. {served.advice}", soft_wrap=True, markup=False)
         if any(served.verdict is not Verdict.SERVED for served in found):
             raise SystemExit(1)
+
+    run(with_settings(work))
+
+
+@adapter_app.command()
+def calibrate(
+    name: Annotated[str, typer.Argument(help="The adapter; PROMPTAI_ADAPTERS says where it lies.")],
+    data: Annotated[Path, typer.Option(help="The folder that `promptai synthesize` wrote: its held-out questions.")],
+    as_json: Json = False,
+) -> None:
+    """Measure how often an adapter's drafts are right, so that it is believed as far as that and no further.
+
+    Example: PROMPTAI_ADAPTERS=docs=adapters/docs promptai adapter calibrate docs --data training/docs
+    """
+
+    async def work(_bot: BotSettings, settings: PipelineSettings) -> None:
+        from rich.progress import Progress
+
+        from bot.adapters import calibrate_adapter
+        from bot.app import model_host
+
+        async with AsyncExitStack() as stack:
+            host = model_host(settings)
+            stack.push_async_callback(host.close)
+            await host.start()
+            bar = stack.enter_context(Progress(console=err, transient=True, disable=as_json))
+            task = bar.add_task("drafting", total=None)
+            found = await calibrate_adapter(
+                host,
+                settings,
+                name,
+                data / "held-out.jsonl",
+                lambda done, total: bar.update(task, completed=done, total=total),
+            )
+        if as_json:
+            print(json.dumps(asdict(found)))
+            return
+        err.print(f"{name}: {found.right:.0%} of {found.questions} drafts begin with the right page.", markup=False)
+        for probability, right in found.points:
+            err.print(f"  first line of probability {probability:.2f}: right in {right:.0%}", markup=False)
 
     run(with_settings(work))

@@ -6,10 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from bot.adapters import ASK_AGAIN, report_adapters
+from bot.adapters import ASK_AGAIN, calibrate_adapter, calibration_of, report_adapters
 from bot.metrics import Metrics
+from pipeline.errors import TrainingError
+from pipeline.llm import Message
 from pipeline.llm.tgi import ModelServer
 from pipeline.settings import PipelineSettings
+from pipeline.training.rows import Provenance, Row, Skill, write_rows
 from tests.fakes.model_server import ModelServerFake, Script, Status, Stream, echo
 from tests.fakes.tiny_llama import write_adapter
 
@@ -65,3 +68,35 @@ def test_places_of_adapters_that_are_not_named_are_refused(text: str) -> None:
 def test_places_of_adapters_are_read_in_their_order() -> None:
     found = settings(PROMPTAI_ADAPTERS="b=one/folder, a=two.gguf,").adapter_folders
     assert list(found.items()) == [("b", Path("one/folder")), ("a", Path("two.gguf"))]
+
+
+def held_out(file: Path, questions: int = 40) -> Path:
+    provenance = Provenance("docs:stalls.md", (), "v", "seed")
+    text = "Stall Ratio is rebuffering over watching time."
+    rows = [
+        Row((Message("user", f"question {n}"),), (Message("assistant", text),), Skill.DRAFT, "seed", provenance)
+        for n in range(questions)
+    ]
+    write_rows(file, rows)
+    return file
+
+
+async def test_a_calibration_is_measured_on_the_server_and_read_where_questions_are_answered(tmp_path: Path) -> None:
+    folder = write_adapter(tmp_path / "docs")
+    configured = settings(PROMPTAI_ADAPTERS=f"docs={folder}")
+    assert calibration_of(configured, "docs") is None
+    async with ModelServerFake(echo, adapters={"docs": LEARNED}) as fake:
+        host = ModelServer(fake.url, max_retries=0)
+        found = await calibrate_adapter(
+            host, configured, "docs", held_out(tmp_path / "held-out.jsonl"), lambda *_: None
+        )
+        await host.close()
+    assert (found.questions, found.right) == (40, 1.0)
+    assert calibration_of(configured, "docs") == found.calibration
+
+
+async def test_an_adapter_whose_folder_is_not_known_cannot_be_calibrated(tmp_path: Path) -> None:
+    host = ModelServer("http://127.0.0.1:9")
+    with pytest.raises(TrainingError, match="PROMPTAI_ADAPTERS=docs=FOLDER"):
+        await calibrate_adapter(host, settings(), "docs", held_out(tmp_path / "held-out.jsonl"), lambda *_: None)
+    assert calibration_of(settings(), "docs") is None
