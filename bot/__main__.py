@@ -5,6 +5,7 @@ from __future__ import annotations
 from bot.cli import adapters as _adapters  # noqa: F401
 from bot.cli import app
 from bot.cli import asking as _asking  # noqa: F401
+from bot.cli import embedders as _embedders  # noqa: F401
 from bot.cli import evaluation as _evaluation  # noqa: F401
 from bot.cli import experiments as _experiments  # noqa: F401
 from bot.cli import freshness as _freshness  # noqa: F401

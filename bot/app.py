@@ -9,13 +9,14 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
 import structlog
 
 from bot.adapters import calibration_of
+from bot.embedding import Embedding, open_promoted, open_serving
 from bot.errors import BotError, StoreUnavailable
 from bot.isolation import IsolationWatch
 from bot.lock import own_data_dir
@@ -24,11 +25,11 @@ from bot.store import Engine, SqlFreshness, SqlStore, SqlTenants, database_url, 
 from pipeline.answering import AnsweringOptions, AnsweringPipeline
 from pipeline.knowledge.canaries import Canaries
 from pipeline.knowledge.catalog import Catalog
+from pipeline.knowledge.embedders import Embedders
 from pipeline.knowledge.sync import Syncer
 from pipeline.llm import BASE, ModelHost
 from pipeline.llm.embedded import EmbeddedServer
 from pipeline.llm.tgi import ModelServer
-from pipeline.retrieval.chroma import ChromaVectors
 from pipeline.retrieval.crossencoder import CrossEncoderReranker
 from pipeline.retrieval.embedder import SentenceTransformerEmbedder
 from pipeline.retrieval.guard import GuardedRetriever
@@ -52,9 +53,10 @@ class Core:
     store: SqlStore
     tenants: SqlTenants
     catalog: Catalog
-    embedder: SentenceTransformerEmbedder
+    embedding: Embedding
+    """The embedder in service and its index; a promotion exchanges it."""
+    canaries: Canaries
     reranker: CrossEncoderReranker | None
-    vectors: VectorIndex
     keywords: KeywordIndex
     retriever: GuardedRetriever
     isolation: IsolationWatch
@@ -76,10 +78,45 @@ class Core:
                     drafter=self.models.model(self.settings.draft_model),
                     answerer=self.models.model(self.settings.answer_model),
                     retriever=self.retriever,
-                    options=answering_options(self.settings),
+                    options=self._options(),
                     calibration=calibration_of(self.settings, self.settings.draft_model),
                 )
         return self._pipeline
+
+    @property
+    def embedder(self) -> SentenceTransformerEmbedder:
+        return self.embedding.embedder
+
+    @property
+    def vectors(self) -> VectorIndex:
+        return self.embedding.vectors
+
+    def retriever_of(self, embedding: Embedding) -> Retriever:
+        """A retriever on this embedder's index."""
+        return _retriever(embedding, self.keywords, self.catalog, self.reranker, self.settings)
+
+    async def use_embedding(self, new: Embedding) -> None:
+        """Exchange embedder, index and thresholds. What is being retrieved ends with the old ones, which stay open."""
+        self._stack.push_async_callback(new.close)
+        self.embedding = new
+        self.retriever.use(self.retriever_of(new))
+        self.canaries.use(new.embedder, new.vectors)
+        self.syncer.use(new.embedder, new.vectors)
+        if self._pipeline is not None:
+            self._pipeline.tune(self._options())
+        log.info("embedder_in_service", embedder=new.fingerprint)
+
+    async def follow_embedding(self) -> bool:
+        """Adopt what another process promoted; True if there was something. Raises `IndexUnavailable`."""
+        serving = await Embedders(self.engine).serving()
+        if serving is None or serving.fingerprint == self.embedding.fingerprint:
+            return False
+        await self.use_embedding(await open_promoted(serving, self.settings, self.embedding.vectors))
+        return True
+
+    def _options(self) -> AnsweringOptions:
+        least = self.embedding.min_similarity(self.settings)
+        return replace(answering_options(self.settings), min_similarity=least)
 
     async def warm(self) -> None:
         """Load the embedder, and the reranker if there is one. Raises `IndexUnavailable` for the embedder."""
@@ -160,38 +197,32 @@ async def open_core(bot: BotSettings, settings: PipelineSettings) -> AsyncIterat
     async with AsyncExitStack() as stack:
         stack.enter_context(own_data_dir(settings.data_dir))
         engine, store = await stack.enter_async_context(open_store(settings))
-        embedder = SentenceTransformerEmbedder(settings.embedding_model)
-        stack.push_async_callback(embedder.close)
-        vectors = ChromaVectors(settings.chroma_url or settings.data_dir / "chroma", embedder.fingerprint)
-        stack.push_async_callback(vectors.close)
+        embedding = await open_serving(Embedders(engine), settings)
+        stack.push_async_callback(embedding.close)
+        embedder, vectors = embedding.embedder, embedding.vectors
         keywords = TantivyKeywords(settings.data_dir / "keywords")
         stack.push_async_callback(keywords.close)
         catalog = Catalog(engine)
         went_stale = asyncio.Event()
         tenants = SqlTenants(engine, default=bot.tenant)
-        filters = Filters(settings.language, settings.release)
         reranker = CrossEncoderReranker(settings.reranker) if settings.reranker else None
         if reranker is not None:
             stack.push_async_callback(reranker.close)
-        reranking = Reranking(reranker, settings.rerank_depth) if reranker else None
-        retriever = GuardedRetriever(
-            Retriever(embedder, vectors, keywords, catalog, filters=filters, reranking=reranking)
-        )
-        yield Core(
+        canaries = Canaries(catalog, embedder, vectors, keywords)
+        retriever = GuardedRetriever(_retriever(embedding, keywords, catalog, reranker, settings))
+        core = Core(
             bot=bot,
             settings=settings,
             engine=engine,
             store=store,
             tenants=tenants,
             catalog=catalog,
-            embedder=embedder,
+            embedding=embedding,
+            canaries=canaries,
             reranker=reranker,
-            vectors=vectors,
             keywords=keywords,
             retriever=retriever,
-            isolation=IsolationWatch(
-                Canaries(catalog, embedder, vectors, keywords), tenants.names, retriever, every=bot.canary_seconds
-            ),
+            isolation=IsolationWatch(canaries, tenants.names, retriever, every=bot.canary_seconds),
             # the data folder has one owner: whoever owns it next takes over a killed one's leases
             syncer=Syncer(
                 catalog,
@@ -199,12 +230,32 @@ async def open_core(bot: BotSettings, settings: PipelineSettings) -> AsyncIterat
                 vectors,
                 keywords,
                 holder=f"{socket.gethostname()}:{settings.data_dir.absolute()}"[-300:],
+                before=lambda: core.follow_embedding(),  # noqa: PLW0108  # `core` is built below
                 after_switch=partial(_mark_stale, SqlFreshness(engine), went_stale),
             ),
             models=model_host(settings),
             went_stale=went_stale,
             _stack=stack,
         )
+        yield core
+
+
+def _retriever(
+    embedding: Embedding,
+    keywords: KeywordIndex,
+    catalog: Catalog,
+    reranker: CrossEncoderReranker | None,
+    settings: PipelineSettings,
+) -> Retriever:
+    return Retriever(
+        embedding.embedder,
+        embedding.vectors,
+        keywords,
+        catalog,
+        embedding.weights,
+        filters=Filters(settings.language, settings.release),
+        reranking=Reranking(reranker, settings.rerank_depth) if reranker else None,
+    )
 
 
 async def _mark_stale(freshness: SqlFreshness, went_stale: asyncio.Event) -> None:

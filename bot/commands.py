@@ -11,6 +11,7 @@ from contextlib import aclosing
 from typing import Any
 
 from bot.app import Core
+from bot.embedder_commands import promote_embedder, rollback_embedder
 from bot.errors import BotError
 from bot.syncing import sources, sync
 from bot.tenant_commands import check_tenants, remove_tenant
@@ -25,6 +26,7 @@ async def run_command(core: Core, name: str, params: Mapping[str, Any]) -> Async
     """Run a command by name. Errors become a last event `{"event": "error", "message": …}`."""
     commands = {"ask": ask, "search": search, "sync": sync, "sources": sources}
     commands |= {"check_tenants": check_tenants, "remove_tenant": remove_tenant}
+    commands |= {"promote_embedder": promote_embedder, "rollback_embedder": rollback_embedder}
     try:
         async with aclosing(commands[name](core, params)) as events:
             async for event in events:

@@ -43,7 +43,13 @@ def control_app(core: Core) -> web.Application:
         return response
 
     app = web.Application()
-    app.add_routes([web.post("/{name:ask|search|sync|sources|check_tenants|remove_tenant}", handle)])
+    app.add_routes(
+        [
+            web.post(
+                "/{name:ask|search|sync|sources|check_tenants|remove_tenant|promote_embedder|rollback_embedder}", handle
+            )
+        ]
+    )
     return app
 
 

@@ -20,6 +20,7 @@ from bot.control import control_app, open_socket
 from bot.conversation import Conversation
 from bot.delivery import Delivery
 from bot.durable import Workflows
+from bot.embedding import IndexCheck, follow
 from bot.errors import BotError, SettingsError
 from bot.messages import Platform
 from bot.metrics import Metrics
@@ -121,8 +122,7 @@ async def serve(core: Core, *, ready: Callable[[str | None, str], None], stop: a
         # Loading the embedder takes seconds: while nobody waits, rather than during the first question.
         await core.warm()
         core.isolation.report_to(metrics)
-        watching = asyncio.create_task(core.isolation.run())
-        stack.push_async_callback(cancelled, watching)
+        stack.push_async_callback(cancelled, asyncio.create_task(core.isolation.run()))
         ready(webhook_url, console_url)
         checking = asyncio.create_task(
             report_adapters(
@@ -133,6 +133,7 @@ async def serve(core: Core, *, ready: Callable[[str | None, str], None], stop: a
         schedule = Schedule(
             lambda: declared(core), core.catalog, lambda entry: run_order(core, order_of(core, entry)), metrics
         )
+        stack.push_async_callback(cancelled, asyncio.create_task(follow(core.follow_embedding)))
         scheduled = asyncio.create_task(schedule.run())
         stack.push_async_callback(cancelled, scheduled)
         if core.bot.stale_notice:
@@ -190,7 +191,7 @@ async def _listen(stack: AsyncExitStack, app: web.Application, host: str, port: 
 def _checks(core: Core, adapters: list[Adapter]) -> Mapping[str, Callable[[], Awaitable[None]]]:
     checks: dict[str, Callable[[], Awaitable[None]]] = {
         "database": core.store.check,
-        "index": core.vectors.check,
+        "index": IndexCheck(core).check,
         "model": core.models.check,
     }
     return checks | {adapter.platform.value: adapter.check for adapter in adapters}

@@ -8,8 +8,11 @@ import structlog
 from rich.console import Console
 
 from bot.app import Core, open_core
+from bot.embedding import IndexCheck
 from bot.serve import serve
 from bot.settings import BotSettings
+from pipeline.errors import IndexUnavailable
+from pipeline.knowledge.embedders import Embedders
 from pipeline.settings import PipelineSettings
 
 log = structlog.get_logger(__name__)
@@ -20,6 +23,8 @@ async def run(bot: BotSettings, settings: PipelineSettings) -> None:
     """Build everything, say what is on and where, serve until told to stop."""
     console.print("Starting …" if settings.model_url else "Starting, with the embedded model …")
     async with open_core(bot, settings) as core:
+        for line in await embedder_lines(core):
+            console.print(line, markup=False)
         await serve(core, ready=lambda webhooks, console_url: _say_ready(core, webhooks, console_url))
     console.print("Stopped.")
 
@@ -28,6 +33,19 @@ def _say_ready(core: Core, webhooks: str | None, console_url: str) -> None:
     for line in ready_lines(core.bot, core.settings, webhooks, console_url):
         console.print(line, markup=False)
     log.info("ready", webhooks=webhooks, console=console_url)
+
+
+async def embedder_lines(core: Core) -> list[str]:
+    """What is to be known of the embedder: that another one than EMBEDDING_MODEL was promoted, or that none wrote the index."""
+    lines = []
+    if await Embedders(core.engine).serving() is not None:
+        lines.append(f"Embedder: {core.embedding.fingerprint}, promoted; EMBEDDING_MODEL is not used.")
+    try:
+        await IndexCheck(core).check()
+    except IndexUnavailable as error:
+        log.error("index_of_another_embedder", error=str(error))
+        lines.append(f"WARNING: {error}")
+    return lines
 
 
 def ready_lines(bot: BotSettings, settings: PipelineSettings, webhooks: str | None, console_url: str) -> list[str]:

@@ -31,7 +31,7 @@ async def show_answer(events: Events, *, as_json: bool) -> None:
     """Stream the answer's text, then its sources; or print one JSON object."""
     answer: dict[str, Any] = {}
     streamed = ""
-    async with aclosing(_checked(events)) as checked:
+    async with aclosing(checked_events(events)) as checked:
         async for event in checked:
             if event["event"] == "answer":
                 answer = event["answer"]
@@ -68,7 +68,7 @@ def _took(answer: Mapping[str, Any]) -> str:
 async def show_hits(events: Events, *, as_json: bool) -> None:
     """A table of passages with the lists that found each; or JSON."""
     hits: list[dict[str, Any]] = []
-    async with aclosing(_checked(events)) as checked:
+    async with aclosing(checked_events(events)) as checked:
         async for event in checked:
             if event["event"] == "hits":
                 hits = event["hits"]
@@ -97,7 +97,7 @@ def _reason(by: Mapping[str, Any]) -> str:
 
 async def show_isolation(events: Events, *, as_json: bool) -> None:
     """Who can find what is not theirs, and where nothing was proven. Exit status 1 if anybody can."""
-    async with aclosing(_checked(events)) as checked:
+    async with aclosing(checked_events(events)) as checked:
         async for event in checked:
             if as_json:
                 print(json.dumps({key: event[key] for key in ("tenants", "leaks", "blind")}))
@@ -113,7 +113,7 @@ async def show_isolation(events: Events, *, as_json: bool) -> None:
 
 async def show_removed(events: Events, *, as_json: bool) -> None:
     """What a tenant's removal removed."""
-    async with aclosing(_checked(events)) as checked:
+    async with aclosing(checked_events(events)) as checked:
         async for event in checked:
             if as_json:
                 print(json.dumps({"tenant": event["tenant"], "lost": event["lost"]}))
@@ -128,7 +128,7 @@ async def show_sync(events: Events, *, as_json: bool) -> None:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=err, transient=True, disable=as_json or not err.is_terminal) as progress:
         task = progress.add_task("Reading", total=None)
-        async with aclosing(_checked(events)) as checked:
+        async with aclosing(checked_events(events)) as checked:
             async for event in checked:
                 if event["event"] == "progress":
                     progress.update(
@@ -156,7 +156,7 @@ async def show_sync(events: Events, *, as_json: bool) -> None:
 async def show_sources(events: Events, *, as_json: bool) -> None:
     """A table of sources, or JSON."""
     found: list[dict[str, Any]] = []
-    async with aclosing(_checked(events)) as checked:
+    async with aclosing(checked_events(events)) as checked:
         async for event in checked:
             if event["event"] == "sources":
                 found = event["sources"]
@@ -187,7 +187,7 @@ def _report(event: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-async def _checked(events: Events) -> Events:
+async def checked_events(events: Events) -> Events:
     """The events, with the error event raised; closed in order then, not whenever the garbage collector comes."""
     async with aclosing(events):
         async for event in events:

@@ -97,6 +97,10 @@ class AnsweringPipeline:
         self._calibration = calibration
         self._clock = clock
 
+    def tune(self, options: AnsweringOptions) -> None:
+        """Other options, from the next step of each question on."""
+        self._options = options
+
     async def answer(
         self, question: str, *, tenant: str, history: Sequence[Turn] = (), mode: Mode | None = None
     ) -> AsyncGenerator[AnswerEvent, None]:

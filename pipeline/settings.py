@@ -59,7 +59,7 @@ class PipelineSettings(BaseSettings):
     embedding_model: str = Field(
         "all-MiniLM-L6-v2",
         alias="EMBEDDING_MODEL",
-        description="sentence-transformers model, by name or path. Another one needs a new `promptai sync`.",
+        description="sentence-transformers model, by name or path, while none is promoted (`promptai embedder`). Another one needs a new `promptai sync`.",
     )
     knowledge: Path | None = Field(
         None,
@@ -89,7 +89,7 @@ class PipelineSettings(BaseSettings):
     min_similarity: Annotated[float, Field(ge=-1, le=1)] = Field(
         0.25,
         alias="PROMPTAI_MIN_SIMILARITY",
-        description="Abstain when no passage is at least this similar to the question (cosine, -1 to 1).",
+        description="Abstain when no passage is at least this similar to the question (cosine, -1 to 1). Unset, a fine-tuned embedder brings its own.",
     )
     draft_tokens: Annotated[int, Field(ge=8, le=1024)] = Field(
         96, alias="PROMPTAI_DRAFT_TOKENS", description="Longest draft, in tokens."

@@ -64,6 +64,10 @@ class Canaries:
         self._vectors = vectors
         self._keywords = keywords
 
+    def use(self, embedder: Embedder, vectors: VectorIndex) -> None:
+        """From now on plant and look for canaries there."""
+        self._embedder, self._vectors = embedder, vectors
+
     async def plant(self, tenant: str) -> None:
         """Put the tenant's canary where it is not yet. Row first: whatever an index holds has a row."""
         passage = canary(tenant)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -14,6 +15,7 @@ import structlog
 from pipeline.errors import IndexUnavailable
 from pipeline.knowledge.catalog import Catalog
 from pipeline.knowledge.convert import CONVERTER_VERSION, MAX_BYTES
+from pipeline.knowledge.embedders import Embedders
 from pipeline.knowledge.indexing import Indexes
 from pipeline.knowledge.leases import Leases
 from pipeline.knowledge.ledger import Ledger
@@ -62,12 +64,15 @@ class Syncer:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         holder: str = "local",
         workers: Callable[[], Workers] | None = None,
+        before: Callable[[], Awaitable[object]] | None = None,
         after_switch: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         """`holder`: this process among those that share the database; a successor in its place has the same name.
 
-        `after_switch` is awaited whenever readers see other documents than before; it must not raise.
+        `before` is awaited before each sync that writes, to `use` an embedder that was promoted meanwhile. `after_switch` is
+        awaited whenever readers see other documents than before; it must not raise.
         """
+        self._before = before
         self._after_switch = after_switch
         self._catalog = catalog
         self._indexes = Indexes(embedder, vectors, keywords)
@@ -100,11 +105,26 @@ class Syncer:
         process syncs this tenant), `IndexUnavailable`, `CatalogUnavailable`; readers then keep what they had.
         """
         order = _Order(source, tenant, progress, allow_empty, language, release, dry)
+        if self._before is not None and not dry:
+            await self._before()
         async with self._locks[tenant]:
             if dry:
                 return await self._rehearse(order)
             async with self._leases.hold(tenant):
                 return await self._recorded(order)
+
+    def use(self, embedder: Embedder, vectors: VectorIndex) -> None:
+        """Index with another embedder from now on. Not while a sync runs: hold them `paused`, or do it as their `before`."""
+        self._indexes = Indexes(embedder, vectors, self._indexes.keywords)
+
+    @asynccontextmanager
+    async def paused(self, tenants: Iterable[str]) -> AsyncIterator[None]:
+        """No sync of these tenants runs meanwhile, in no process. Raises `SyncBusy` where another process runs one."""
+        async with AsyncExitStack() as stack:
+            for tenant in sorted(set(tenants)):
+                await stack.enter_async_context(self._locks[tenant])
+                await stack.enter_async_context(self._leases.hold(tenant))
+            yield
 
     async def _recorded(self, order: _Order) -> SyncReport:
         runs = Runs(self._catalog.engine, order.tenant, order.source.name, order.source.kind, self._now)
@@ -186,7 +206,7 @@ class Syncer:
             if garbage:
                 await self._indexes.remove(tenant, garbage)
             await ledger.forget(garbage)
-            await self._indexes.vectors.prune(tenant)
+            await self._indexes.vectors.prune(tenant, await Embedders(self._catalog.engine).kept())
         except IndexUnavailable as exc:
             log.warning("garbage_left_in_index", tenant=tenant, error=str(exc))
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy import (
     JSON,
@@ -153,6 +154,24 @@ class LeaseRow(_Base):
     holder: Mapped[str] = mapped_column(String(300))
     until: Mapped[datetime] = mapped_column(UtcDateTime)
     """Renewed while the sync runs; past it the holder is taken to be dead."""
+
+
+class EmbedderRow(_Base):
+    """An embedder that an index was, or is being, written by, since one was promoted. Where there is no row,
+    EMBEDDING_MODEL serves."""
+
+    __tablename__ = "embedders"
+
+    fingerprint: Mapped[str] = mapped_column(String(40), primary_key=True)
+    """As in the collections' names."""
+    model: Mapped[str] = mapped_column(String(1000))
+    """Name or folder."""
+    state: Mapped[str] = mapped_column(String(20))
+    """`building`, `serving` (one at most), `previous` (one at most: its index is kept for a roll-back), `refused`
+    or `retired`."""
+    history: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list)
+    """What was done with it, oldest first: `at`, `what`, and the figures that it was promoted or refused by."""
+    changed_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
 class WebPageRow(_Base):

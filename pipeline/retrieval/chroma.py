@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -64,13 +65,19 @@ class ChromaVectors:
         return await self._call(self._vectors, tenant, ids) if ids else {}
 
     async def count(self, tenant: str) -> int:
-        return await self._call(lambda: self._with(tenant, lambda found: found.count(), 0))
+        return await self._call(lambda: self._with(self._name(tenant), lambda found: found.count(), 0))
 
     async def drop(self, tenant: str) -> None:
-        await self._call(self._remove, tenant, None)
+        await self._call(self._remove, tenant, frozenset())
 
-    async def prune(self, tenant: str) -> None:
-        await self._call(self._remove, tenant, self._name(tenant))
+    async def prune(self, tenant: str, keep: Iterable[str] = ()) -> None:
+        await self._call(self._remove, tenant, {self._name(tenant), *(self._name(tenant, each) for each in keep)})
+
+    def beside(self, fingerprint: str) -> ChromaVectors:
+        """What another embedder wrote, through the same client; to be closed before this one."""
+        other = ChromaVectors(self._place, fingerprint, timeout=self._timeout)
+        other._connect = self._connect  # type: ignore[method-assign]  # Chroma keeps one client a folder
+        return other
 
     async def check(self) -> None:
         await self._call(lambda: self._connect().heartbeat())
@@ -82,8 +89,8 @@ class ChromaVectors:
             await asyncio.to_thread(client.close)  # type: ignore[attr-defined]  # the interface lacks what clients have
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    def _name(self, tenant: str) -> str:
-        return f"{_PREFIX}.{tenant_key(tenant)}.{self._fingerprint}"
+    def _name(self, tenant: str, fingerprint: str = "") -> str:
+        return f"{_PREFIX}.{tenant_key(tenant)}.{fingerprint or self._fingerprint}"
 
     async def _call(self, work: Callable[..., T], *arguments: object) -> T:
         try:
@@ -111,11 +118,10 @@ class ChromaVectors:
                 self._client = _client(self._place, self._timeout)
             return self._client
 
-    def _with(self, tenant: str, use: Callable[[Collection], T], missing: T) -> T:
-        """`use` the tenant's collection; `missing` where there is none."""
+    def _with(self, name: str, use: Callable[[Collection], T], missing: T) -> T:
+        """`use` the collection called `name`; `missing` where there is none."""
         from chromadb.errors import NotFoundError  # noqa: PLC0415  # a second to import
 
-        name = self._name(tenant)
         known = self._collections.get(name)
         if known is not None:
             try:
@@ -139,8 +145,11 @@ class ChromaVectors:
             collection.upsert(ids=list(ids[part]), embeddings=np.ascontiguousarray(vectors[part]))
 
     def _delete(self, tenant: str, ids: Sequence[str]) -> None:
-        for part in _batches(len(ids), self._connect().get_max_batch_size()):
-            self._with(tenant, lambda found, part=part: found.delete(ids=list(ids[part])), None)  # type: ignore[misc]
+        """From every embedder's collection: an index kept for a roll-back would hold them for ever."""
+        client = self._connect()
+        for name in self._names(client, tenant):
+            for part in _batches(len(ids), client.get_max_batch_size()):
+                self._with(name, lambda found, part=part: found.delete(ids=list(ids[part])), None)  # type: ignore[misc]
 
     def _query(self, tenant: str, vectors: Vectors, k: int) -> list[list[Match]]:
         def nearest(found: Collection) -> list[list[Match]]:
@@ -150,7 +159,7 @@ class ChromaVectors:
                 for ids, distances in zip(answer["ids"], answer["distances"] or [], strict=True)
             ]
 
-        return self._with(tenant, nearest, [[] for _ in vectors])
+        return self._with(self._name(tenant), nearest, [[] for _ in vectors])
 
     def _vectors(self, tenant: str, ids: Sequence[str]) -> dict[str, Vectors]:
         def fetch(found: Collection) -> dict[str, Vectors]:
@@ -158,15 +167,19 @@ class ChromaVectors:
             rows = np.asarray(answer["embeddings"], dtype=np.float32)
             return dict(zip(answer["ids"], rows, strict=True))
 
-        return self._with(tenant, fetch, {})
+        return self._with(self._name(tenant), fetch, {})
 
-    def _remove(self, tenant: str, keep: str | None) -> None:
+    def _remove(self, tenant: str, keep: AbstractSet[str]) -> None:
         client = self._connect()
-        prefix = f"{_PREFIX}.{tenant_key(tenant)}."
-        for name in [collection.name for collection in _collections(client)]:
-            if name.startswith(prefix) and name != keep:
+        for name in self._names(client, tenant):
+            if name not in keep:
                 client.delete_collection(name)
                 self._collections.pop(name, None)
+
+    def _names(self, client: ClientAPI, tenant: str) -> list[str]:
+        """Of the tenant's collections, of all embedders."""
+        prefix = f"{_PREFIX}.{tenant_key(tenant)}."
+        return [collection.name for collection in _collections(client) if collection.name.startswith(prefix)]
 
 
 class _Failed(Exception):

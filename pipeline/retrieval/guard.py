@@ -32,6 +32,10 @@ class GuardedRetriever:
         self._retriever = retriever
         self._refused: frozenset[str] = frozenset()
 
+    def use(self, retriever: Retrieves) -> None:
+        """From now on guard this one; what is being retrieved ends as it began."""
+        self._retriever = retriever
+
     @property
     def refused(self) -> frozenset[str]:
         """Who gets no passages now."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -58,7 +58,7 @@ class MemoryVectors:
         self._tenants.pop(tenant, None)
         self._matrices.pop(tenant, None)
 
-    async def prune(self, tenant: str) -> None:
+    async def prune(self, tenant: str, keep: Collection[str] = ()) -> None:
         """Nothing to do: memory does not outlive its embedder."""
 
     async def check(self) -> None:

@@ -5,7 +5,7 @@ All implementations pass the suites in `tests/contracts/`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -51,7 +51,7 @@ class VectorIndex(Protocol):
     async def upsert(self, tenant: str, ids: Sequence[str], vectors: Vectors) -> None: ...
 
     async def delete(self, tenant: str, ids: Sequence[str]) -> None:
-        """Remove passages; ids that are not there are no error."""
+        """Remove passages, whichever embedder wrote them; ids that are not there are no error."""
 
     async def query(self, tenant: str, vectors: Vectors, k: int) -> list[list[Match]]:
         """For each row the at most `k` nearest passages, best first; empty lists for a tenant without passages."""
@@ -65,8 +65,8 @@ class VectorIndex(Protocol):
     async def drop(self, tenant: str) -> None:
         """Remove everything of a tenant, whichever embedder wrote it."""
 
-    async def prune(self, tenant: str) -> None:
-        """Remove what other embedders wrote for a tenant."""
+    async def prune(self, tenant: str, keep: Collection[str] = ()) -> None:
+        """Remove what other embedders wrote for a tenant, except those with the fingerprints `keep`."""
 
     async def check(self) -> None:
         """Raise `IndexUnavailable` if the index cannot be used."""

@@ -57,6 +57,21 @@ async def test_vectors_of_another_embedder_are_not_seen_and_can_be_pruned(tmp_pa
     await new.close()
 
 
+async def test_an_index_built_beside_is_kept_from_pruning_and_loses_what_is_deleted(tmp_path: Path) -> None:
+    serving = ChromaVectors(tmp_path, "model-a")
+    beside = serving.beside("model-b")
+    for index in (serving, beside):
+        await index.upsert("acme", ["p", "q"], np.concatenate([ROW, -ROW]))
+    await serving.prune("acme", ["model-b"])
+    await serving.delete("acme", ["p"])
+    assert (await serving.count("acme"), await beside.count("acme")) == (1, 1)
+    await serving.prune("acme")
+    assert (await serving.count("acme"), await beside.count("acme")) == (1, 0)
+    await beside.close()
+    assert await serving.count("acme") == 1
+    await serving.close()
+
+
 async def test_collections_of_other_programs_are_left_alone(tmp_path: Path) -> None:
     ours = ChromaVectors(tmp_path, "model-a")
     await ours.upsert("acme", ["p"], ROW)
