@@ -44,7 +44,7 @@ def synthesize(
         list[str] | None, typer.Option(help="Leave out rules of this kind: statement, terms, …; repeat it.")
     ] = None,
     skill: Annotated[list[str] | None, typer.Option(help="draft, answer; repeat it. Default: both.")] = None,
-    draft_form: Annotated[str, typer.Option(help="What a draft is: prose, answer or headings.")] = "prose",
+    draft_form: Annotated[str, typer.Option(help="What a draft is: prose, answer, heading or headings.")] = "prose",
     draft_tokens: Annotated[int, typer.Option(min=8, help="Longest draft, in tokens (estimated).")] = 80,
     answer_rows: Annotated[int, typer.Option(min=0, help="Rows of grounded answers, at most.")] = 1000,
     answer_passages: Annotated[int, typer.Option(min=1, help="Passages of such a row, at most.")] = 3,

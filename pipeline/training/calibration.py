@@ -56,6 +56,8 @@ async def observe(
     Raises `TrainingError` for too few rows or a server that tells no probabilities, and what `ChatModel.stream` raises.
     """
     drafts = [row for row in rows if row.skill is Skill.DRAFT]
+    asked = [row for row in drafts if row.provenance.generator != "rule"]
+    drafts = asked if len(asked) >= LEAST else drafts  # nobody asks as a rule does
     if len(drafts) < LEAST:
         raise TrainingError(
             f"{len(drafts)} held-out drafts are too few to calibrate by: at least {LEAST} are needed. "

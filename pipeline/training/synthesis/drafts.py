@@ -26,6 +26,8 @@ class DraftForm(StrEnum):
     """The heading path, then the passage from its beginning: the same for every question that the passage answers."""
     ANSWER = "answer"
     """The heading path, then the answer to this question; from the passage's beginning where none is known."""
+    HEADING = "heading"
+    """The heading path alone: the least to learn, for a model too small to remember more."""
     HEADINGS = "headings"
     """The heading path, then the passage's characteristic terms: little to learn, rich to retrieve with."""
 
@@ -72,6 +74,10 @@ def _answer(example: Example, vocabulary: Vocabulary) -> str:
     return example.answer or _prose(example, vocabulary)
 
 
+def _nothing(_: Example, __: Vocabulary) -> str:
+    return ""
+
+
 def _headings(example: Example, vocabulary: Vocabulary) -> str:
     if len(example.gold) > 1:  # of a global question: the pages are what counts
         return ""
@@ -81,5 +87,6 @@ def _headings(example: Example, vocabulary: Vocabulary) -> str:
 _FORMS: dict[DraftForm, Callable[[Example, Vocabulary], str]] = {
     DraftForm.PROSE: _prose,
     DraftForm.ANSWER: _answer,
+    DraftForm.HEADING: _nothing,
     DraftForm.HEADINGS: _headings,
 }

@@ -115,7 +115,7 @@ def cited(statements: Sequence[Statement], numbers: Sequence[int]) -> str:
 def _drafts(corpus: Corpus, examples: Sequence[Example], shape: Shape) -> Iterator[Row]:
     writer = Drafts(shape.draft_form, shape.draft_tokens, corpus.vocabulary)
     for example in examples:
-        messages = prompts.draft_messages(example.question)
+        messages = prompts.draft_messages(example.question, trained=True)
         yield _row(corpus, example, messages, writer.write(example), Skill.DRAFT, example.kind)
 
 

@@ -72,3 +72,11 @@ def test_a_broken_file_is_refused_with_what_to_do(tmp_path: Path, content: str) 
 def test_the_page_is_the_first_part_of_the_first_line(draft: str, page: str) -> None:
     """Spaces, case and what follows do not matter."""
     assert page_of(draft) == page
+
+
+async def test_questions_made_by_rule_count_only_where_there_are_no_others() -> None:
+    """Nobody asks as a rule does, and what a rule asks is easy."""
+    easy = replace(row(0), provenance=Provenance("d", (), "v", "rule"))
+    drafter = ScriptedChatModel(lambda messages: "Stall Ratio" if messages[-1].content == "question 0" else "Other")
+    assert len(await observe([easy] * LEAST, drafter)) == LEAST
+    assert not any(right for _, right in await observe([easy, *(row(n) for n in range(1, LEAST + 1))], drafter))

@@ -39,7 +39,7 @@ def test_prompts_are_the_served_ones(tmp_path: Path) -> None:
     synthesise(plan)
     rows = rows_of(plan)
     draft = next(row for row in rows if row.skill is Skill.DRAFT)
-    assert list(draft.prompt) == prompts.draft_messages(draft.question)
+    assert list(draft.prompt) == prompts.draft_messages(draft.question, trained=True)
     answer = next(row for row in rows if row.skill is Skill.ANSWER)
     assert answer.prompt[0].content == prompts.SMALL_MODEL_ANSWER
     assert answer.question.startswith("Documentation:\n\n[1] ")
