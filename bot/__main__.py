@@ -8,6 +8,7 @@ from bot.cli import asking as _asking  # noqa: F401
 from bot.cli import embedders as _embedders  # noqa: F401
 from bot.cli import evaluation as _evaluation  # noqa: F401
 from bot.cli import experiments as _experiments  # noqa: F401
+from bot.cli import finetuning as _finetuning  # noqa: F401
 from bot.cli import freshness as _freshness  # noqa: F401
 from bot.cli import keys as _keys  # noqa: F401
 from bot.cli import knowledge as _knowledge  # noqa: F401

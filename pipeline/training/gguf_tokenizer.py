@@ -34,7 +34,7 @@ def tokenizer_of(file: Path) -> Any:
         at = fields.get(f"tokenizer.ggml.{key}_token_id")
         return None if at is None else tokens[at]
 
-    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+    return PreTrainedTokenizerFast(
         tokenizer_object=_tokenizer(file, fields),
         bos_token=token("bos"),
         eos_token=token("eos"),

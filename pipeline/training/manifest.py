@@ -1,0 +1,85 @@
+"""The manifest beside an adapter: what it was trained on, with, and how it went."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from pipeline.errors import TrainingError
+from pipeline.training.base import Base
+
+FILE = "manifest.json"
+LIBRARIES = ("promptai", "torch", "transformers", "peft", "trl", "accelerate")
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """`manifest.json` of an adapter's folder."""
+
+    name: str
+    """The folder's name."""
+    base: Base
+    """What it was trained on and has to be served with."""
+    data: str
+    """Hash of train.jsonl and held-out.jsonl."""
+    corpus: str
+    """Hash of the documents, as the data's manifest has it; empty where that has none."""
+    skills: tuple[str, ...]
+    recipe: dict[str, Any]
+    seed: int
+    steps: int
+    tokens: int
+    """Tokens seen, prompts included, padding not."""
+    loss: float
+    """Training loss a token (nats), mean of the last tenth of the steps."""
+    held_out: dict[str, float]
+    """Loss a token on held-out rows at the end: `all`, and by skill."""
+    held_out_before: dict[str, float]
+    """The same before training: the base's."""
+    rows: dict[str, dict[str, int]]
+    """By skill: `rows`, `cut`, `left_out`, `longest`."""
+    seconds: float
+    """Time spent in training steps, over all starts."""
+    date: str
+    """Of the end, ISO 8601."""
+    template: str
+    """SHA-256 of the chat template that prompts were made with."""
+    versions: dict[str, str] = field(default_factory=dict)
+
+
+_MANIFEST = TypeAdapter(Manifest)
+
+
+def write(folder: Path, manifest: Manifest) -> None:
+    """Write it whole or not at all."""
+    unfinished = folder / f"{FILE}.unfinished"
+    unfinished.write_text(json.dumps(asdict(manifest), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    unfinished.replace(folder / FILE)
+
+
+def read(folder: Path) -> Manifest:
+    """Raises `TrainingError` where there is none or it says something else."""
+    try:
+        manifest: Manifest = _MANIFEST.validate_json((folder / FILE).read_bytes())
+    except OSError as exc:
+        raise TrainingError(f"{folder} has no {FILE}: it is no adapter of `promptai finetune`.") from exc
+    except ValidationError as exc:
+        first = exc.errors(include_url=False)[0]
+        raise TrainingError(f"{folder / FILE}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from exc
+    return manifest
+
+
+def versions() -> dict[str, str]:
+    """Of the libraries that decide what comes out."""
+    found = {}
+    for name in LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,160 @@
+"""Recipes: how an adapter is trained, as YAML (`manifests/training/`). A wrong key or value is named before anything is loaded."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from pipeline.errors import TrainingError
+from pipeline.training.rows import Skill
+
+MAX_RANK = 64
+"""TGI serves no adapter of a higher rank."""
+
+Positive = Annotated[int, Field(ge=1)]
+
+
+class Module(StrEnum):
+    """The projections that TGI can serve adapters of."""
+
+    Q = "q_proj"
+    K = "k_proj"
+    V = "v_proj"
+    O = "o_proj"  # noqa: E741 - the projection's name
+    GATE = "gate_proj"
+    UP = "up_proj"
+    DOWN = "down_proj"
+
+
+class Dimensions(BaseModel):
+    """A model's shape, from its `config.json`: enough for a dry run where the model itself is not."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    architecture: Literal["llama"] = "llama"
+    layers: Positive
+    hidden: Positive
+    """Width of the residual stream."""
+    intermediate: Positive
+    """Width of the MLP."""
+    heads: Positive
+    kv_heads: Positive
+    vocabulary: Positive
+    tied_embeddings: bool = False
+    """The output layer is the embedding table."""
+    window: Positive = 4096
+    """Longest text, in tokens."""
+
+
+class Hardware(BaseModel):
+    """What the recipe is meant for: the dry run's assumptions."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    gpus: Annotated[int, Field(ge=0)]
+    """0: the CPU."""
+    memory_gb: Annotated[float, Field(gt=0)]
+    """Of one GPU, or of the machine without one; GB of 10^9 bytes."""
+    tflops: Annotated[float, Field(gt=0)]
+    """Dense bf16 peak of one GPU, or of the CPU."""
+    utilisation: Annotated[float, Field(gt=0, le=1)]
+    """Share of the peak that training reaches (MFU)."""
+
+
+class Recipe(BaseModel):
+    """One way to train. Every field is a key of the YAML file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")]
+    base: str
+    """See `base.base_model`."""
+    dimensions: Dimensions | None = None
+    """For a dry run without the model."""
+    hardware: Hardware | None = None
+    """For a dry run's hours and its warning when memory does not suffice."""
+    skills: Annotated[tuple[Skill, ...], Field(min_length=1)] = (Skill.DRAFT, Skill.ANSWER)
+    rank: Annotated[int, Field(ge=1, le=MAX_RANK)]
+    alpha: Positive
+    """Scale of the adapter: alpha / rank (Hu et al., 2021, https://arxiv.org/abs/2106.09685)."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    modules: Annotated[tuple[Module, ...], Field(min_length=1)] = tuple(Module)
+    learning_rate: Annotated[float, Field(gt=0, lt=1)]
+    schedule: Literal["cosine", "linear", "constant_with_warmup"] = "cosine"
+    warmup: Annotated[float, Field(ge=0, lt=1)] = 0.03
+    """Share of all steps."""
+    weight_decay: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    max_grad_norm: Annotated[float, Field(gt=0)] = 1.0
+    epochs: Positive = 1
+    max_steps: Positive | None = None
+    """End earlier."""
+    max_tokens: Annotated[int, Field(ge=16)] = 1024
+    """Prompt and completion together. A longer completion is cut, a row whose prompt leaves no room is left out; both are
+    counted."""
+    batch_tokens: Annotated[int, Field(ge=16)] = 1024
+    """Tokens of one forward pass on one device, padding counted: rows x the longest of them."""
+    accumulation: Positive = 1
+    """Forward passes a step."""
+    precision: Literal["bf16", "fp32"] = "bf16"
+    """bf16: frozen weights in bfloat16, adapter and optimizer in float32, arithmetic by autocast."""
+    quantisation: Literal["nf4"] | None = None
+    """nf4: the frozen weights in 4 bits (QLoRA, Dettmers et al., 2023, https://arxiv.org/abs/2305.14314). Needs a GPU."""
+    gradient_checkpointing: bool = False
+    """Keep one activation a layer and compute the others again: for large models."""
+    fsdp: bool = False
+    """Weights, gradients and optimizer sharded over the GPUs. The details are in the `accelerate` file beside the recipe."""
+    seed: int = 0
+    save_steps: Positive = 50
+    """Steps between two checkpoints, and between two looks at the held-out rows."""
+
+    @field_validator("skills", "modules")
+    @classmethod
+    def _no_repetition(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(value)) != len(value):
+            raise ValueError("names one twice")
+        return value
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 (hex) of everything that changes the adapter."""
+        told = self.model_dump(mode="json", exclude={"name", "dimensions", "hardware", "save_steps"})
+        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+
+
+def read_recipe(file: Path, **changes: object) -> Recipe:
+    """The recipe in `file`, with `changes` (None: as in the file). Raises `TrainingError`, naming each wrong key."""
+    try:
+        told = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except OSError as exc:
+        raise TrainingError(f"{file} cannot be read ({exc.strerror}). Recipes are in manifests/training/.") from exc
+    except (yaml.YAMLError, UnicodeDecodeError) as exc:
+        raise TrainingError(f"{file} is no YAML: {' '.join(str(exc).split())}") from exc
+    if not isinstance(told, dict):
+        raise TrainingError(f"{file} is no recipe: it needs keys such as base, rank and learning_rate.")
+    try:
+        return Recipe(**{**told, **{key: value for key, value in changes.items() if value is not None}})
+    except ValidationError as exc:
+        raise TrainingError(f"{file}: " + "; ".join(_say(error) for error in exc.errors(include_url=False))) from exc
+    except TypeError as exc:  # a key that is no text
+        raise TrainingError(f"{file}: {exc}") from exc
+
+
+def _say(error: object) -> str:
+    assert isinstance(error, dict)
+    key = ".".join(str(part) for part in error["loc"])
+    match error["type"]:
+        case "extra_forbidden":
+            known = ", ".join(Recipe.model_fields)
+            return f"{key} is no key of a recipe (known: {known})"
+        case "missing":
+            return f"{key} is missing"
+        case "less_than_equal" if key == "rank":
+            return f"rank: {error['input']} is more than TGI serves ({MAX_RANK})"
+    message = str(error["msg"])
+    return f"{key}: {message[0].lower()}{message[1:]} (here: {error['input']!r})"
