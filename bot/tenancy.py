@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from bot.messages import Platform
@@ -18,6 +19,21 @@ class TenantLink:
     conversation: str | None
     """A channel of its own tenant, for example one shared through Slack Connect; None: the whole workspace."""
     tenant: str
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingConsent:
+    """A tenant's decision on whether its ratings may train a model."""
+
+    id: int
+    tenant: str
+    given: bool
+    """False: withdrawn."""
+    covers_from: datetime | None
+    """Only questions asked from then on (aware, UTC); None for all."""
+    decided_by: str
+    at: datetime
+    """When it was recorded; aware, UTC."""
 
 
 class Tenancy(Protocol):

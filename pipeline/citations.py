@@ -7,7 +7,7 @@ name no passage are dropped. Nothing inside code is taken for a marker.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pipeline.types import Citation, Hit
 
@@ -110,6 +110,31 @@ def citations(cited: Sequence[int], hits: Sequence[Hit]) -> tuple[Citation, ...]
         Citation(number, hits[i].passage.title, hits[i].passage.location, hits[i].passage.id)
         for number, i in enumerate(cited, start=1)
     )
+
+
+def as_prompted(text: str, cited: Sequence[Citation], hits: Sequence[Hit]) -> str:
+    """A finished answer with its passages' numbers in the prompt instead of the readers': as the model should have written it.
+
+    Markers of passages that are not among `hits` are dropped.
+    """
+    places = {hit.passage.id: place for place, hit in enumerate(hits, start=1)}
+    stream = _Prompted({citation.number: places.get(citation.passage_id, 0) for citation in cited})
+    return stream.feed(text) + stream.close()
+
+
+class _Prompted(CitationStream):
+    """Turns readers' numbers back."""
+
+    def __init__(self, numbers: Mapping[int, int]) -> None:
+        super().__init__(max(numbers, default=0))
+        self._numbers = numbers
+
+    def _number(self, index: int) -> int:
+        return self._numbers.get(index + 1, 0)
+
+    def _marker(self, text: str, at: int) -> tuple[str, int]:
+        shown, end = super()._marker(text, at)
+        return ("" if "[0]" in shown else shown), end
 
 
 def attribute(text: str, hits: Sequence[Hit]) -> tuple[str, tuple[int, ...]]:

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from bot.cli import app
-from bot.cli.common import err, run, with_settings
+from bot.cli.common import Json, err, fail, run, with_settings
 from bot.settings import BotSettings
 from pipeline.settings import PipelineSettings
 
@@ -36,7 +36,7 @@ def ratings_export(
     since: Annotated[datetime | None, typer.Option(help="Only votes from this day on (UTC).")] = None,
     form: Annotated[Format, typer.Option("--format", help="JSON lines or CSV.")] = Format.JSONL,
 ) -> None:
-    """Write every current vote with its question and answer.
+    """Write every current vote with its question and answer, as they are: they name people. To train on: `dataset`.
 
     Example: promptai ratings export --since 2026-01-01 --format csv -o ratings.csv
     """
@@ -53,6 +53,65 @@ def ratings_export(
             err.print(f"{len(rows)} ratings written to {output}.")
 
     run(with_settings(work))
+
+
+@ratings_app.command("dataset")
+def ratings_dataset(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write; an earlier data set in it is replaced.")],
+    held_out: Annotated[
+        list[Path] | None, typer.Option("--held-out", help="Evaluation questions (JSON lines: question); repeat it.")
+    ] = None,
+    tenant: Annotated[
+        str | None, typer.Option(help="Only this tenant's, also from its own documents: for an adapter of its own.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Make training data (KTO and SFT rows) from the ratings of tenants that agreed, scrubbed of what names people.
+
+    Example: promptai ratings dataset --held-out questions.jsonl -o ratings-data
+    """
+    from bot.app import open_store
+    from bot.store import SqlConsents, SqlRated
+    from pipeline.training.duplicates import NearDuplicates, read_questions
+    from pipeline.training.rated import Consent
+    from pipeline.training.ratings import ratings_data
+    from pipeline.training.ratings_folder import REPORT, About, write_folder
+    from pipeline.training.scrubbing import Scrubber
+
+    async def work(bot: BotSettings, settings: PipelineSettings) -> None:
+        questions = await asyncio.to_thread(read_questions, held_out or [])
+        async with open_store(settings) as (engine, _store):
+            agreed = await SqlConsents(engine, default=bot.tenant).agreed()
+            consents = {name: consent for name, consent in agreed.items() if tenant in (None, name)}
+            if not consents:
+                fail(_nobody_agreed(tenant))
+            stored = SqlRated(engine)
+            answers = [answer async for answer in stored.answers(consents)]
+            names, others = await stored.names(consents), await stored.without_consent(agreed)
+        small_model = settings.model_url is None
+        data = await asyncio.to_thread(
+            ratings_data, answers, scrubber=Scrubber(names), held_out=NearDuplicates(questions),
+            small_model=small_model, private=tenant is not None,
+        )  # fmt: skip
+        about = About(
+            datetime.now(UTC), {name: Consent(str(c.id), c.at) for name, c in consents.items()}, others,
+            held_out or (), len(questions), tenant, small_model,
+        )  # fmt: skip
+        manifest = await asyncio.to_thread(write_folder, out, data, about)
+        if as_json:
+            print(json.dumps(manifest))
+        else:
+            err.print(
+                f"{len(data.kto)} KTO rows and {len(data.sft)} SFT rows in {out}: read {out / REPORT}.", soft_wrap=True
+            )
+
+    run(with_settings(work))
+
+
+def _nobody_agreed(tenant: str | None) -> str:
+    name = tenant or "NAME"
+    whose = f"{tenant} has not agreed" if tenant else "No tenant has agreed"
+    return f"{whose} that its ratings train a model. Once it has: promptai tenants consent {name} --training on."
 
 
 def _as_csv(rows: list[dict[str, Any]]) -> str:

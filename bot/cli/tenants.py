@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
+from datetime import UTC, datetime
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,11 +17,11 @@ from bot.cli import app
 from bot.cli.common import Json, checked_tenant, command, err, fail, run, with_settings
 from bot.messages import Platform
 from bot.settings import BotSettings
-from bot.tenancy import TenantLink
+from bot.tenancy import TenantLink, TrainingConsent
 from pipeline.settings import PipelineSettings
 
 if TYPE_CHECKING:
-    from bot.store import SqlTenants
+    from bot.store import Engine, SqlTenants
 
 tenants_app = typer.Typer(no_args_is_help=True, help="The customers, and which of their workspaces ask.")
 app.add_typer(tenants_app, name="tenants")
@@ -28,6 +31,12 @@ Slack = Annotated[str | None, typer.Option(help="A Slack workspace's id (T…), 
 Teams = Annotated[str | None, typer.Option(help="A Microsoft Entra tenant's id.")]
 SLACK_ID = re.compile(r"[TE][A-Z0-9]+")
 ENTRA_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+class Decision(StrEnum):
+    ON = "on"
+    OFF = "off"
+
 
 Channel = Annotated[str | None, typer.Option(help="Only this conversation of it (C…, for example of Slack Connect).")]
 
@@ -48,16 +57,32 @@ def add(name: Name) -> None:
 def show(as_json: Json = False) -> None:
     """Show the tenants and what is linked to each."""
 
-    async def work(tenants: SqlTenants) -> None:
-        links = await tenants.links()
-        for name in await tenants.names():
-            own = [link for link in links if link.tenant == name]
-            if as_json:
-                print(json.dumps({"tenant": name, "links": [asdict(link) for link in own]}))
-            else:
-                print("\n".join([name, *(f"  {_place(link)}" for link in own)]))
+    async def work(engine: Engine, default: str) -> None:
+        from bot.store import SqlConsents, SqlTenants
 
-    _with_tenants(work)
+        tenants = SqlTenants(engine, default=default)
+        links, decisions = await tenants.links(), await SqlConsents(engine, default=default).latest()
+        for name in await tenants.names():
+            own, decided = [link for link in links if link.tenant == name], decisions.get(name)
+            if as_json:
+                training = asdict(decided) if decided else None
+                print(
+                    json.dumps(
+                        {"tenant": name, "links": [asdict(link) for link in own], "training": training}, default=str
+                    )
+                )
+            else:
+                print(
+                    "\n".join(
+                        [
+                            name,
+                            *(f"  {_place(link)}" for link in own),
+                            *([f"  {_decision(decided)}"] if decided else []),
+                        ]
+                    )
+                )
+
+    _with_engine(work)
 
 
 @tenants_app.command("link")
@@ -88,6 +113,32 @@ def unlink(slack: Slack = None, teams: Teams = None, channel: Channel = None) ->
         err.print("Unlinked.")
 
     _with_tenants(work)
+
+
+@tenants_app.command("consent")
+def consent(
+    name: Name,
+    training: Annotated[Decision, typer.Option(help="May the tenant's ratings train a model? Until it says on: no.")],
+    by: Annotated[str | None, typer.Option(help="Who decided. Default: who runs this.")] = None,
+    since: Annotated[datetime | None, typer.Option(help="Only questions asked from this day on (UTC).")] = None,
+) -> None:
+    """Record whether a tenant's questions, answers and ratings may become training data. Off leaves all of them out.
+
+    Example: promptai tenants consent acme --training on --by "J. Doe, Acme, contract of 2026-11-01"
+    """
+    covers_from = since.replace(tzinfo=UTC) if since else None
+    if training is Decision.OFF and since:
+        fail("--since goes with --training on: off leaves everything out of the next data set.")
+
+    async def work(engine: Engine, default: str) -> None:
+        from bot.store import SqlConsents
+
+        decided = await SqlConsents(engine, default=default).decide(
+            checked_tenant(name), given=training is Decision.ON, decided_by=by or _whoever(), covers_from=covers_from
+        )
+        err.print(f"{name}: {_decision(decided)}.", soft_wrap=True)
+
+    _with_engine(work)
 
 
 @tenants_app.command("check")
@@ -139,12 +190,31 @@ def _place(link: TenantLink) -> str:
     return f"{link.platform.value} {link.workspace}{f' channel {link.conversation}' if link.conversation else ''}"
 
 
+def _decision(decided: TrainingConsent) -> str:
+    covers = f", of questions since {decided.covers_from:%Y-%m-%d}" if decided.covers_from else ""
+    return f"training {'on' if decided.given else 'off'}{covers} (by {decided.decided_by}, {decided.at:%Y-%m-%d})"
+
+
+def _whoever() -> str:
+    """Who runs this, as the system knows them."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a container's user without a name
+        return "unknown"
+
+
 def _with_tenants(work: Callable[[SqlTenants], Awaitable[None]]) -> None:
-    from bot.app import open_store
     from bot.store import SqlTenants
+
+    _with_engine(lambda engine, default: work(SqlTenants(engine, default=default)))
+
+
+def _with_engine(work: Callable[[Engine, str], Awaitable[None]]) -> None:
+    """Run with the database and the name of the tenant that needs no declaring."""
+    from bot.app import open_store
 
     async def with_store(bot: BotSettings, settings: PipelineSettings) -> None:
         async with open_store(settings) as (engine, _store):
-            await work(SqlTenants(engine, default=bot.tenant))
+            await work(engine, bot.tenant)
 
     run(with_settings(with_store))

@@ -101,6 +101,9 @@ def reason_view(ticket: Ticket) -> Json:
                 "block_id": "comment",
                 "optional": True,
                 "label": _plain("What would have been right?"),
+                "hint": _plain(
+                    "Best as the answer should read. Experts' words may train me where your company agreed."
+                ),
                 "element": {
                     "type": "plain_text_input",
                     "action_id": "comment",

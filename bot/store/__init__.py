@@ -1,6 +1,7 @@
 """Questions, answers, ratings and tenants in SQL (SQLAlchemy 2, SQLite or PostgreSQL)."""
 
 from bot.store.budgets import SqlBudgets, Terms
+from bot.store.consents import SqlConsents
 from bot.store.database import (
     Engine,
     database_url,
@@ -18,6 +19,7 @@ from bot.store.freshness import SqlFreshness
 from bot.store.installations import SlackInstallation, SqlInstallations, SqlOAuthStates
 from bot.store.modes import SqlModes
 from bot.store.notices import SqlNotices
+from bot.store.rated import SqlRated
 from bot.store.recent import RecentQuestion, SqlRecent
 from bot.store.removal import SqlRemoval
 from bot.store.rows import StoredQuestion, answer_id
@@ -31,12 +33,14 @@ __all__ = [
     "RecentQuestion",
     "SlackInstallation",
     "SqlBudgets",
+    "SqlConsents",
     "SqlExperiments",
     "SqlFreshness",
     "SqlInstallations",
     "SqlModes",
     "SqlNotices",
     "SqlOAuthStates",
+    "SqlRated",
     "SqlRecent",
     "SqlRemoval",
     "SqlStore",

@@ -228,6 +228,24 @@ class TenantRow(Base):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
+class TrainingConsentRow(Base):
+    """A tenant's decision on whether its ratings may train a model. The latest counts; none means no."""
+
+    __tablename__ = "training_consents"
+    __table_args__ = (Index(None, "tenant"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    tenant: Mapped[str] = mapped_column(String(64))
+    given: Mapped[bool]
+    """False: withdrawn."""
+    covers_from: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """Only questions asked from then on; None for all."""
+    decided_by: Mapped[str] = mapped_column(String(256))
+    """Who said so, in the words of whoever recorded it."""
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
+    """When it was recorded."""
+
+
 class TenantLinkRow(Base):
     """A workspace, or one of its conversations, whose questions are a tenant's."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.citations import CitationStream, attribute, citations
+from pipeline.citations import CitationStream, as_prompted, attribute, citations
 from pipeline.types import Hit, Passage
 
 
@@ -71,3 +71,15 @@ def test_a_changed_number_is_no_support_by_itself() -> None:
 def test_code_and_tables_get_no_markers() -> None:
     code = "```\nthe rebuffering ratio excludes seeks shorter\n```"
     assert attribute(code, [hit("the rebuffering ratio excludes seeks shorter")]) == (code, ())
+
+
+def test_a_finished_answer_is_turned_back_to_the_prompts_numbers() -> None:
+    """Readers see passages in order of appearance, the model saw them in order of rank; code is left alone."""
+    hits = [hit("first"), hit("second", 2), hit("third", 3)]
+    stream = CitationStream(3)
+    written = "Ten [3] and `a [1]`, five [1] [3]."
+    read = stream.feed(written) + stream.close()
+    cited = citations(stream.cited, hits)
+    assert read != written
+    assert as_prompted(read, cited, hits) == written
+    assert as_prompted(read, cited, hits[:1]) == "Ten and `a [1]`, five [1]."

@@ -13,7 +13,15 @@ from bot.tenancy import TenantLink
 from pipeline.knowledge.tables import PassageRow, knowledge_metadata
 from tests.fakes.samples import ANSWER, NOW, question, rating
 
-NOBODYS = {"replicas", "experiments", "slack_oauth_states", "slack_notices", "slack_budgets", "slack_installations"}
+NOBODYS = {
+    "replicas",
+    "experiments",
+    "embedders",
+    "slack_oauth_states",
+    "slack_notices",
+    "slack_budgets",
+    "slack_installations",
+}
 """Tables that hold nothing that a tenant said or wrote: of processes, and of workspaces (`promptai` uninstalls those)."""
 
 
