@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from contextlib import AsyncExitStack
+import time
+from collections.abc import Sequence
+from contextlib import AsyncExitStack, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +14,8 @@ from typing import Any
 
 from rich.console import Console
 
-from bot.app import open_store
+from bot.app import model_host, open_store
+from bot.synthesis_progress import expected, progress, used
 from pipeline.errors import TrainingError
 from pipeline.evaluation.corpus import read_passages
 from pipeline.knowledge.catalog import Catalog
@@ -20,7 +23,12 @@ from pipeline.knowledge.passages import Splitter
 from pipeline.llm.embedded import find_model
 from pipeline.retrieval.embedder import SentenceTransformerEmbedder
 from pipeline.settings import PipelineSettings
+from pipeline.training.synthesis.asking import Asker, Limits
+from pipeline.training.synthesis.costs import Prices
+from pipeline.training.synthesis.examples import Example
 from pipeline.training.synthesis.filters import Dropped
+from pipeline.training.synthesis.generation import Amount, Generator
+from pipeline.training.synthesis.journal import Journal
 from pipeline.training.synthesis.output import MANIFEST, REPORT, SAMPLE
 from pipeline.training.synthesis.pages import Corpus, corpus_of
 from pipeline.training.synthesis.session import Plan, finish, given, read_inputs
@@ -29,6 +37,17 @@ from pipeline.types import SHARED, Passage
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """A model and how it may be used."""
+
+    name: str
+    """On the configured server: an adapter, or `tgi` for its base."""
+    limits: Limits
+    amount: Amount
+    prices: Prices
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +61,8 @@ class Request:
     """Whose documents are read beside the shared ones; empty: nobody's."""
     base: Path | None
     """A Hugging Face folder whose chat template is pinned; None: the embedded model's."""
+    writer: Writer | None = None
+    """The model that adds to rules and seeds; None: none does."""
     as_json: bool = False
 
 
@@ -53,12 +74,39 @@ async def run(request: Request, settings: PipelineSettings) -> None:
     _say(f"{len(corpus.pages):,} documents, {len(corpus.passages):,} passages", request)
     dropped = Dropped()
     examples = await asyncio.to_thread(given, request.plan, inputs, corpus, dropped)
-    _say(f"{len(examples):,} examples by rules and seeds; filtering …", request)
+    _say(f"{len(examples):,} examples by rules and seeds", request)
+    told: dict[str, Any] = {}
+    if request.writer is not None:
+        written, told = await _write(request, request.writer, settings, corpus, examples)
+        examples += written
     manifest = await asyncio.to_thread(
         finish, request.plan, inputs, corpus, examples, dropped,
-        template=template, generator={}, date=datetime.now(UTC).date().isoformat(),
+        template=template, generator=told, date=datetime.now(UTC).date().isoformat(),
     )  # fmt: skip
     _show(request, manifest)
+
+
+async def _write(
+    request: Request, writer: Writer, settings: PipelineSettings, corpus: Corpus, given: Sequence[Example]
+) -> tuple[list[Example], dict[str, Any]]:
+    """What the model adds, and what it used. Raises `ModelError` where it is gone: the journal keeps what was written."""
+    async with AsyncExitStack() as stack:
+        host = model_host(settings)
+        stack.push_async_callback(host.close)
+        await host.start()
+        model = host.model(writer.name)
+        journal = stack.enter_context(closing(Journal(request.plan.out)))
+        show = stack.enter_context(progress(writer.prices, quiet=request.as_json))
+        asker = Asker(model, journal, writer.limits, show)
+        generator = Generator(corpus, asker, writer.amount)
+        _say(expected(generator.forecast(given), writer.prices, model.name), request)
+        began = time.monotonic()
+        written = await generator.write(given)
+        told = used(asker.usage, writer.prices, time.monotonic() - began, model.name)
+    _say(f"{len(written):,} examples by {model.name}", request)
+    if asker.usage.left:
+        _say(f"--limit-calls left out {asker.usage.left:,} calls: the same command goes on there.", request)
+    return written, told
 
 
 async def _corpus(request: Request, settings: PipelineSettings) -> Corpus:

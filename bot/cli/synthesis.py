@@ -62,6 +62,21 @@ def synthesize(
         bool | None,
         typer.Option("--small-model/--large-model", help="Prompts as served to it. Default: small without MODEL_URL."),
     ] = None,
+    model: Annotated[
+        bool | None,
+        typer.Option("--model/--no-model", help="Whether a model writes more. Default: where MODEL_URL is set."),
+    ] = None,
+    generator: Annotated[
+        str, typer.Option(help="The model that writes: an adapter's name, or tgi for the base.")
+    ] = "tgi",
+    questions: Annotated[int, typer.Option(min=1, help="Questions of a kind that it writes about a passage.")] = 3,
+    rephrasings: Annotated[int, typer.Option(min=0, help="Other wordings that it writes of a question.")] = 3,
+    at_once: Annotated[int, typer.Option("--concurrency", min=1, help="Calls in flight.")] = 4,
+    limit_calls: Annotated[
+        int | None, typer.Option(min=0, help="Calls of this run, at most; the same command then goes on.")
+    ] = None,
+    price_in: Annotated[float, typer.Option(min=0, help="Of a million tokens read, to show the cost.")] = 0.0,
+    price_out: Annotated[float, typer.Option(min=0, help="Of a million tokens written.")] = 0.0,
     as_json: Json = False,
 ) -> None:
     """Turn documents into training data: rows for both skills, pairs for the embedder, a report and a page to read.
@@ -69,7 +84,10 @@ def synthesize(
     Example: promptai synthesize --corpus examples/streaming-qoe/docs --held-out examples/streaming-qoe/questions.jsonl
     """
     from pipeline.training.rows import Skill
+    from pipeline.training.synthesis.asking import Limits
+    from pipeline.training.synthesis.costs import Prices
     from pipeline.training.synthesis.drafts import DraftForm
+    from pipeline.training.synthesis.generation import Amount
     from pipeline.training.synthesis.making import Shape
     from pipeline.training.synthesis.session import Plan
 
@@ -88,7 +106,12 @@ def synthesize(
             without=tuple(without or ()), skip_unknown_seeds=skip_unknown_seeds, shape=shape,
         )  # fmt: skip
         owner = checked_tenant(tenant) if tenant else ""
-        return synthesis.run(synthesis.Request(plan, corpus, owner, base, as_json), settings)
+        limits, prices = Limits(at_once, limit_calls), Prices(price_in, price_out)
+        writer = synthesis.Writer(generator, limits, Amount(questions, rephrasings), prices)
+        wanted = settings.model_url is not None if model is None else model
+        return synthesis.run(
+            synthesis.Request(plan, corpus, owner, base, writer if wanted else None, as_json), settings
+        )
 
     run(with_settings(work))
 

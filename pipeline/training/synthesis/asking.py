@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from pipeline.errors import ModelOverloaded, ModelRejected, ModelStreamBroken
 from pipeline.llm import ChatModel
 from pipeline.repetition import LoopGuard
+from pipeline.training.synthesis.costs import Forecast, Usage
 from pipeline.training.synthesis.journal import Journal, Written, key_of
-from pipeline.training.synthesis.prompts import STOP, Prompt
+from pipeline.training.synthesis.prompts import Prompt
 from pipeline.training.synthesis.tokens import estimate
 
 _PATIENCE = 10
@@ -29,23 +29,6 @@ class Question:
     prompt: Prompt
     max_tokens: int
     temperature: float = 0.7
-
-
-@dataclass
-class Usage:
-    """What a run has used so far."""
-
-    calls: int = 0
-    """Calls that were made."""
-    kept: int = 0
-    """Calls that the journal saved."""
-    left: int = 0
-    """Calls that --limit-calls left out."""
-    tokens_in: int = 0
-    """Estimated, of this run's calls."""
-    tokens_out: int = 0
-    troubles: Counter[str] = field(default_factory=Counter)
-    """`empty`, `looped`, `rejected`, `broken`, `unreadable`: how many completions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,20 +58,29 @@ class Asker:
         self._progress = progress
         self._failures = 0
 
+    def forecast(self, questions: Sequence[Question]) -> Forecast:
+        """Of those that the journal does not know yet; no more calls than the limit leaves."""
+        new = [question for question in questions if self._key(question) not in self._journal.known]
+        new = new if self._limits.calls is None else new[: max(0, self._limits.calls - self.usage.calls)]
+        return Forecast(len(new), sum(map(_tokens_in, new)), sum(each.max_tokens for each in new))
+
+    def remaining(self, told: Forecast, calls: int) -> int:
+        """How many of so many further calls the limit leaves."""
+        return calls if self._limits.calls is None else min(calls, max(0, self._limits.calls - told.calls))
+
     async def ask(self, questions: Sequence[Question]) -> list[str | None]:
         """The texts, in order. Raises `ModelError` when the server is gone, `TrainingError` on a full disk."""
-        texts: list[str | None] = [None] * len(questions)
-        waiting = iter(range(len(questions)))
-        done = 0
+        keys = [self._key(question) for question in questions]
+        different = dict(zip(keys, questions, strict=True))
+        texts: dict[str, str | None] = {}
+        waiting = iter(different.items())
 
         async def work() -> None:
-            nonlocal done
-            for at in waiting:
-                texts[at] = await self._text(questions[at])
-                done += 1
-                self._progress(self.usage, done, len(questions))
+            for key, question in waiting:
+                texts[key] = await self._text(question, key)
+                self._progress(self.usage, len(texts), len(different))
 
-        workers = [asyncio.create_task(work()) for _ in range(min(self._limits.at_once, len(questions)))]
+        workers = [asyncio.create_task(work()) for _ in range(min(self._limits.at_once, len(different)))]
         try:
             await asyncio.gather(*workers)
         finally:
@@ -96,10 +88,12 @@ class Asker:
                 worker.cancel()
             with contextlib.suppress(Exception):
                 await asyncio.gather(*workers, return_exceptions=True)
-        return texts
+        return [texts[key] for key in keys]
 
-    async def _text(self, question: Question) -> str | None:
-        key = key_of(question.prompt.messages, self.model.name, question.max_tokens)
+    def _key(self, question: Question) -> str:
+        return key_of(question.prompt.messages, self.model.name, question.max_tokens)
+
+    async def _text(self, question: Question, key: str) -> str | None:
         written = self._journal.known.get(key)
         if written is not None:
             self.usage.kept += 1
@@ -138,10 +132,12 @@ class Asker:
         return written
 
     async def _generate(self, question: Question, key: str) -> Written:
-        tokens_in = sum(estimate(message.content) + _FRAME for message in question.prompt.messages)
         guard = LoopGuard()
         pieces = self.model.stream(
-            question.prompt.messages, max_tokens=question.max_tokens, temperature=question.temperature, stop=STOP
+            question.prompt.messages,
+            max_tokens=question.max_tokens,
+            temperature=question.temperature,
+            stop=question.prompt.stop,
         )
         generated = 0
         async with aclosing(pieces):
@@ -149,6 +145,11 @@ class Asker:
                 generated += estimate(piece)
                 if guard.feed(piece):
                     break
+        tokens_in = _tokens_in(question)
         self.usage.tokens_in += tokens_in
         self.usage.tokens_out += generated
         return Written(key, guard.text, tokens_in, generated, guard.looped)
+
+
+def _tokens_in(question: Question) -> int:
+    return sum(estimate(message.content) + _FRAME for message in question.prompt.messages)

@@ -6,30 +6,28 @@ Two rounds: what is asked about passages, then other wordings of the questions t
 from __future__ import annotations
 
 import re
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from pipeline.training.synthesis import prompts
 from pipeline.training.synthesis.asking import Asker, Question
+from pipeline.training.synthesis.costs import Forecast
 from pipeline.training.synthesis.distractors import Distractors
 from pipeline.training.synthesis.examples import GROUNDED, SEED, Example, Statement, ordered
 from pipeline.training.synthesis.filters import holds_answer
+from pipeline.training.synthesis.kinds import kinds_for, together
 from pipeline.training.synthesis.markdown import sentences
 from pipeline.training.synthesis.pages import Corpus
 from pipeline.training.synthesis.rules.phrasing import section, subject
 from pipeline.types import Passage
 
-_NUMBERS = re.compile(r"\d")
-_TROUBLE = re.compile(r"\b(?:error|fail\w*|problem|wrong|cause[sd]?|missing|cannot|retry|fix)\b", re.IGNORECASE)
-_STEPS = re.compile(
-    r"^\s*(?:\d+[.)]\s|```)|\b(?:open|click|set|run|install|create|choose|use)\b", re.IGNORECASE | re.MULTILINE
-)
-_TOGETHER = 4
-"""Passages that a global question is written from."""
 _PAIR_TOKENS = 110
 """Tokens of a question with its answer."""
 _TEXT_TOKENS = 260
+_REPHRASED = 32
+"""Tokens of another wording."""
+_REPHRASE_PROMPT = 130
+"""Tokens of the prompt for other wordings, roughly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +56,17 @@ class Generator:
         self._asker = asker
         self._amount = amount
         self._distractors = Distractors(corpus)
+
+    def forecast(self, given: Sequence[Example]) -> Forecast:
+        """What a run will use, at most: rephrasings of every question that may come of the first round."""
+        seeds = [example for example in given if example.generator == SEED]
+        first = [call.question for call in (*self._answers(seeds), *self._about_passages())]
+        told = self._asker.forecast(first)
+        pairs = sum(
+            max(1, question.max_tokens // _PAIR_TOKENS) for question in first if question.max_tokens != _TEXT_TOKENS
+        )
+        rest = self._asker.remaining(told, (len(seeds) + pairs) * bool(self._amount.rephrasings))
+        return told + Forecast(rest, rest * _REPHRASE_PROMPT, rest * _REPHRASED * self._amount.rephrasings)
 
     async def write(self, given: Sequence[Example]) -> list[Example]:
         """New examples. `given`: those that exist already; seeds are answered and asked in other words.
@@ -102,7 +111,7 @@ class Generator:
                     seen.add(both)
                     yield self._note(first, second)
                     yield self._pairs("comparison", [first, second])
-        for group in _together(self._corpus):
+        for group in together(self._corpus):
             yield self._pairs("global", group)
 
     def _pairs(self, kind: str, gold: Sequence[Passage]) -> _Call:
@@ -151,7 +160,7 @@ class Generator:
             yield _Call(Question(prompt, _TEXT_TOKENS, temperature=0.0), read)
 
     def _rephrasings(self, examples: Sequence[Example]) -> Iterator[_Call]:
-        for example in examples:
+        for example in examples if self._amount.rephrasings else ():
             if example.kind in ("paraphrase", "note"):
                 continue  # their questions are ours, not the model's
             prompt = prompts.rephrase(example.question, self._amount.rephrasings)
@@ -168,35 +177,13 @@ class Generator:
                     for line in prompts.read_lines(text, self._amount.rephrasings)
                 ]
 
-            yield _Call(Question(prompt, 32 * self._amount.rephrasings), read)
+            yield _Call(Question(prompt, _REPHRASED * self._amount.rephrasings), read)
 
     def _example(self, question: str, kind: str, gold: Sequence[Passage], answer: str, version: str) -> Example:
         told = tuple(Statement(sentence, _source(sentence, gold)) for sentence in sentences(answer))
         return Example(" ".join(question.split()), kind, tuple(gold), told, self._asker.model.name, version)
 
 
-def kinds_for(passage: Passage) -> tuple[str, ...]:
-    """The kinds of question that the passage may hold answers to; never none."""
-    text = passage.text
-    found = ["definition"] if len(passage.heading_path) < 2 or "definition" in section(passage).lower() else []
-    found += ["troubleshooting"] if len(_TROUBLE.findall(text)) > 1 else []
-    found += ["how-to"] if len(_STEPS.findall(text)) > 1 else []
-    found += ["range"] if len(_NUMBERS.findall(text)) > 2 else []
-    return tuple(found[:2]) or ("general",)
-
-
 def _source(sentence: str, gold: Sequence[Passage]) -> int:
     """Which passage holds most of the sentence's words."""
     return max(range(len(gold)), key=lambda at: (holds_answer(gold[at], sentence), -at))
-
-
-def _together(corpus: Corpus) -> Iterator[list[Passage]]:
-    groups: defaultdict[tuple[str, str], dict[str, Passage]] = defaultdict(dict)
-    for page in corpus.pages:
-        for passage in page.passages:
-            if section(passage):
-                groups[page.folder, section(passage)].setdefault(page.id, passage)
-    for place, found in groups.items():
-        if len(found) >= _TOGETHER:
-            chosen = ordered(found, " ".join(place))[:_TOGETHER]
-            yield [found[document] for document in chosen]

@@ -21,7 +21,7 @@ for _language, _words in _WORDS.items():
     for _word in _words.split():
         _OF_WORD.setdefault(_word, []).append(_language)
 _ENOUGH = 2
-"""Words of a language that must stand in a text, and twice as many as of any other language."""
+"""Different words of a language that must stand in a text, and twice as many as of any other language."""
 
 
 @lru_cache(maxsize=20_000)
@@ -31,7 +31,7 @@ def language(text: str) -> str:
     >>> language("How long is the window?"), language("Wie lang ist das Fenster?"), language("stall_ratio")
     ('en', 'de', '')
     """
-    counts = Counter(found for word in re.findall(r"[^\W\d_]+", text.lower()) for found in _OF_WORD.get(word, ()))
+    counts = Counter(found for word in set(re.findall(r"[^\W\d_]+", text.lower())) for found in _OF_WORD.get(word, ()))
     ranked = counts.most_common(2)
     if not ranked or ranked[0][1] < _ENOUGH:
         return ""

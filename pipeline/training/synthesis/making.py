@@ -95,7 +95,7 @@ def make(corpus: Corpus, examples: Sequence[Example], shape: Shape, dropped: Dro
 
 def prompt_versions() -> dict[str, str]:
     """Hashes of the served instructions that rows hold."""
-    texts = {"draft": prompts.DRAFT, "answer": prompts.ANSWER, "answer_small": prompts.SMALL_MODEL_ANSWER}
+    texts = {"draft": prompts.TRAINED_DRAFT, "answer": prompts.ANSWER, "answer_small": prompts.SMALL_MODEL_ANSWER}
     return {name: hashlib.sha256(text.encode()).hexdigest()[:12] for name, text in texts.items()}
 
 

@@ -65,6 +65,8 @@ class Prompt:
     messages: tuple[Message, ...]
     version: str
     """The first 12 characters of the SHA-256 (hex) of the instructions."""
+    stop: tuple[str, ...] = STOP
+    """Where a model that goes on with the prompt's own form is cut off."""
 
 
 def pairs(kind: str, passages: Sequence[Passage], count: int) -> Prompt:
@@ -89,7 +91,7 @@ def join(first: Passage, second: Passage) -> Prompt:
 
 def grounded(question: str, passages: Sequence[Passage]) -> Prompt:
     """The answer to a question, asked as it is served to a large model; read with `read_text`."""
-    return Prompt(tuple(served.answer_messages(question, passages)), _version(served.ANSWER))
+    return Prompt(tuple(served.answer_messages(question, passages)), _version(served.ANSWER), served.STOP)
 
 
 def read_pairs(text: str) -> list[tuple[str, str]]:

@@ -14,7 +14,7 @@ _QUESTION = re.compile(r"(?:what|how|when|where|which|who|why|can|do|does|is|are
 _DOES = {"is": "is", "are": "are", "was": "was", "has": "have"}
 _PLURAL = re.compile(r"(?:[^s]|\w\ws)s$")
 _CODE = re.compile(r"(?P<code>[A-Z]{2,}[-_ ]?\d[\w-]*): (?P<name>.+)")
-_MARKS = re.compile(r"[`*_]{1,2}(?=\S)|(?<=\S)[`*]{1,2}")
+_MARKS = re.compile(r"`|\*{1,2}(?=\S)|(?<=\S)\*{1,2}")
 INTRODUCTIONS = frozenset({"definition", "overview", "introduction", "about", "summary", "what it is", "description"})
 """Headings that say no more than that the page's subject is explained."""
 
