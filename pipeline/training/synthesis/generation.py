@@ -1,6 +1,6 @@
 """What a language model adds to the rules: questions of several kinds, other words, notes that join pages, answers.
 
-Two rounds: what is asked about passages, then other wordings of the questions that came of it and of the seeds.
+Two rounds: what is asked about passages, then other wordings of the questions: those that came of it, seeds, and rules'.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pipeline.training.synthesis import prompts
 from pipeline.training.synthesis.asking import Asker, Question
 from pipeline.training.synthesis.costs import Forecast
 from pipeline.training.synthesis.distractors import Distractors
-from pipeline.training.synthesis.examples import GROUNDED, SEED, Example, Statement, ordered
+from pipeline.training.synthesis.examples import GROUNDED, RULE, SEED, Example, Statement, ordered
 from pipeline.training.synthesis.filters import holds_answer
 from pipeline.training.synthesis.kinds import kinds_for, together
 from pipeline.training.synthesis.markdown import sentences
@@ -21,6 +21,8 @@ from pipeline.training.synthesis.pages import Corpus
 from pipeline.training.synthesis.rules.phrasing import section, subject
 from pipeline.types import Passage
 
+_REPHRASABLE = frozenset({"definition", "heading", "table", "list", "glossary", "global", "comparison"})
+"""Kinds of rules' questions that a person might ask, in other words."""
 _PAIR_TOKENS = 110
 """Tokens of a question with its answer."""
 _TEXT_TOKENS = 260
@@ -62,21 +64,22 @@ class Generator:
         seeds = [example for example in given if example.generator == SEED]
         first = [call.question for call in (*self._answers(seeds), *self._about_passages())]
         told = self._asker.forecast(first)
+        known = len(seeds) + len(_one_each(given))
         pairs = sum(
             max(1, question.max_tokens // _PAIR_TOKENS) for question in first if question.max_tokens != _TEXT_TOKENS
         )
-        rest = self._asker.remaining(told, (len(seeds) + pairs) * bool(self._amount.rephrasings))
+        rest = self._asker.remaining(told, (known + pairs) * bool(self._amount.rephrasings))
         return told + Forecast(rest, rest * _REPHRASE_PROMPT, rest * _REPHRASED * self._amount.rephrasings)
 
     async def write(self, given: Sequence[Example]) -> list[Example]:
-        """New examples. `given`: those that exist already; seeds are answered and asked in other words.
+        """New examples. `given`: those that exist already; seeds are answered, they and rules' questions asked in other words.
 
         Raises `ModelError` where the server is gone, `TrainingError` on a full disk; the journal keeps the rest.
         """
         seeds = [example for example in given if example.generator == SEED]
         answered = await self._run(self._answers(seeds))
         new = await self._run(self._about_passages())
-        return [*answered, *new, *await self._run(self._rephrasings([*seeds, *new]))]
+        return [*answered, *new, *await self._run(self._rephrasings([*seeds, *new, *_one_each(given)]))]
 
     async def _run(self, calls: Iterable[_Call]) -> list[Example]:
         asked = list(calls)
@@ -182,6 +185,12 @@ class Generator:
     def _example(self, question: str, kind: str, gold: Sequence[Passage], answer: str, version: str) -> Example:
         told = tuple(Statement(sentence, _source(sentence, gold)) for sentence in sentences(answer))
         return Example(" ".join(question.split()), kind, tuple(gold), told, self._asker.model.name, version)
+
+
+def _one_each(given: Sequence[Example]) -> list[Example]:
+    """Of the rules' questions one of each that has an answer of its own: the others are its wordings already."""
+    asked = (example for example in given if example.generator == RULE and example.kind in _REPHRASABLE)
+    return list({(example.kind, example.gold[0].id, example.answer): example for example in asked}.values())
 
 
 def _source(sentence: str, gold: Sequence[Passage]) -> int:

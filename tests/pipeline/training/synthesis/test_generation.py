@@ -21,6 +21,7 @@ from pipeline.training.synthesis.generation import Amount, Generator
 from pipeline.training.synthesis.journal import JOURNAL, Journal
 from pipeline.training.synthesis.kinds import kinds_for
 from pipeline.training.synthesis.near import HeldOut
+from pipeline.training.synthesis.rules import by_rules
 from pipeline.training.synthesis.seeds import from_seeds, read_seeds
 from tests.pipeline.training.synthesis.support import json_lines, small_corpus
 
@@ -64,6 +65,18 @@ async def test_a_model_adds_all_kinds(tmp_path: Path) -> None:
     assert usage.tokens_in > usage.tokens_out > 0
     note = next(example for example in found if example.kind == "note")
     assert len({passage.document_id for passage in note.gold}) == 2
+
+
+async def test_questions_of_rules_are_asked_in_other_words_once_for_each_answer(tmp_path: Path) -> None:
+    """Their own wordings are not worth a call each; keywords and sentences are no questions."""
+    given = list(by_rules(CORPUS, 5))
+    found, _ = await generate(tmp_path, ScriptedChatModel(a_good_model), given)
+    plain, _ = await generate(tmp_path, ScriptedChatModel(a_good_model))
+    added = [example for example in found if example.kind == "rephrased"]
+    assert len(plain) < len(found)
+    assert len({(example.gold[0].id, example.answer, example.question) for example in added}) <= len(given)
+    tables = {example.answer for example in given if example.kind == "table"}
+    assert sum(example.answer in tables for example in added) == 2 * len(tables)
 
 
 async def test_an_answer_to_a_seed_is_asked_as_it_is_served(tmp_path: Path) -> None:

@@ -185,6 +185,29 @@ def test_a_full_disk_is_told_and_leaves_no_manifest(tmp_path: Path, monkeypatch:
     assert (plan.out / "manifest.json").exists()
 
 
+@pytest.mark.parametrize("step", range(6))
+def test_a_run_killed_while_it_writes_is_mended_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    """Between any two files: no manifest tells of data that is not there, and a second run writes the same bytes."""
+    whole = synthesise(a_plan(tmp_path / "whole", wordings=1))
+    plan = a_plan(tmp_path / "data", wordings=1)
+    synthesise(plan)
+    replace, files = Path.replace, iter(range(step))
+
+    def killed(self: Path, target: Path) -> Path:
+        if next(files, None) is None:
+            raise KeyboardInterrupt
+        return replace(self, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", killed)
+        with pytest.raises(KeyboardInterrupt):
+            synthesise(plan)
+    assert not (plan.out / "manifest.json").exists()
+    assert synthesise(plan)["files"] == whole["files"]
+
+
 def test_the_page_to_read_shows_text_and_never_markup(tmp_path: Path) -> None:
     """Whatever documents hold is escaped."""
     seed = {**SEED, "question": "why <script>alert(1)</script> does it freeze"}
