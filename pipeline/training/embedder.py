@@ -27,7 +27,7 @@ from pipeline.training.embedder_recipe import EmbedderRecipe, Work
 from pipeline.training.embedder_trainer import Progress, Triple, fit, prepare
 from pipeline.training.negatives import mine
 from pipeline.training.pairs import Pair, Split, passages_of, read_pairs, split_by_document
-from pipeline.training.rows import file_hash
+from pipeline.training.rows import corpus_hash, file_hash
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -189,24 +189,15 @@ def _identity(work: Work, base: Path) -> dict[str, str]:
 
 def _manifest(work: Work, identity: Mapping[str, str], trained: Trained) -> dict[str, Any]:
     packages = ("sentence-transformers", "transformers", "torch", "datasets", "accelerate")
-    data = work.pairs.with_name(MANIFEST)
     return {
         "what": "embedder",
         "name": work.out.name,
         "base": work.recipe.base,
         "base_hash": identity["base"],
         "data_hash": identity["pairs"],
-        "corpus_hash": _corpus_hash(data),
+        "corpus_hash": corpus_hash(work.pairs.parent),
         "recipe": asdict(work.recipe),
         "result": asdict(trained),
         "versions": {name: version(name) for name in packages},
         "date": datetime.now(UTC).date().isoformat(),
     }
-
-
-def _corpus_hash(manifest: Path) -> str:
-    """Of the documents behind the pairs, where their manifest says it."""
-    try:
-        return str(json.loads(manifest.read_text()).get("corpus_hash", ""))
-    except (OSError, ValueError, AttributeError):
-        return ""

@@ -6,7 +6,6 @@ Started again with the same rows, recipe and base it goes on from the last check
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 import signal
 import threading
@@ -25,7 +24,7 @@ from pipeline.training.curves import loss_curve
 from pipeline.training.encoding import Encoded, Example, encode
 from pipeline.training.manifest import Manifest
 from pipeline.training.recipe import Recipe
-from pipeline.training.rows import Row, Skill, file_hash, read_rows
+from pipeline.training.rows import Row, Skill, corpus_hash, file_hash, read_rows
 
 TRAIN, HELD_OUT = "train.jsonl", "held-out.jsonl"
 LOOKED_AT = 48
@@ -72,7 +71,7 @@ def read_data(folder: Path, skills: Sequence[Skill]) -> Data:
     kept = [tuple(row for row in read_rows([file]) if row.skill in skills) for file in files]
     if not kept[0]:
         raise TrainingError(f"{train} has no rows of the skills {', '.join(skills)}: change the recipe's skills.")
-    return Data(kept[0], kept[1] if len(kept) > 1 else (), file_hash(*files), _corpus(folder))
+    return Data(kept[0], kept[1] if len(kept) > 1 else (), file_hash(*files), corpus_hash(folder))
 
 
 def finetune(job: Job, report: Callable[[Any], None], say: Callable[[str], None]) -> Manifest:
@@ -202,14 +201,6 @@ def _say_fit(encoded: Encoded, say: Callable[[str], None]) -> None:
         say(f"{skill}: {fit.rows:,} rows, the longest of {fit.longest:,} tokens{lost}.")
     share = encoded.trained_tokens / encoded.tokens
     say(f"{encoded.tokens:,} tokens an epoch, {share:.0%} of them with loss.")
-
-
-def _corpus(folder: Path) -> str:
-    try:
-        told = json.loads((folder / "manifest.json").read_bytes())
-    except (OSError, ValueError):
-        return ""
-    return str(told.get("corpus", "")) if isinstance(told, dict) else ""
 
 
 def _has_gpu() -> bool:

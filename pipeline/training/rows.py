@@ -125,6 +125,15 @@ def file_hash(*files: Path) -> str:
     return digest.hexdigest()
 
 
+def corpus_hash(folder: Path) -> str:
+    """Of the documents behind the data in `folder`, as its manifest has it; empty where nothing says it."""
+    try:
+        told = json.loads((folder / "manifest.json").read_bytes())
+        return str(told["corpus"]["hash"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+
+
 def _lines(file: Path) -> Iterator[tuple[int, bytes]]:
     try:
         with file.open("rb") as stream:

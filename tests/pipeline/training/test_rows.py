@@ -9,7 +9,7 @@ import pytest
 from pipeline.errors import TrainingError
 from pipeline.llm import Message
 from pipeline.training import rows as rows_module
-from pipeline.training.rows import Provenance, Row, Skill, file_hash, line, read_rows, write_rows
+from pipeline.training.rows import Provenance, Row, Skill, corpus_hash, file_hash, line, read_rows, write_rows
 
 
 def a_row(question: str = "What is a stall?", text: str = "Stall Ratio > Definition") -> Row:
@@ -66,3 +66,15 @@ def test_no_rows_at_all_are_an_error_that_says_what_to_run(tmp_path: Path) -> No
     file.write_text("\n")
     with pytest.raises(TrainingError, match="promptai synthesize"):
         read_rows([file])
+
+
+@pytest.mark.parametrize(
+    ("manifest", "hashed"), [('{"corpus": {"hash": "c0ffee"}}', "c0ffee"), ("{}", ""), ("[", ""), (None, "")]
+)
+def test_the_documents_behind_the_data_are_known_by_their_hash(
+    tmp_path: Path, manifest: str | None, hashed: str
+) -> None:
+    """Where nothing says it, it is empty: data may come from elsewhere."""
+    if manifest is not None:
+        (tmp_path / "manifest.json").write_text(manifest)
+    assert corpus_hash(tmp_path) == hashed

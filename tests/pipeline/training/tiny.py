@@ -50,7 +50,7 @@ def a_data_folder(folder: Path, *, rows: int = 12, held_out: int = 4) -> Path:
     made = [a_row((Skill.DRAFT, Skill.ANSWER)[number % 2], number) for number in range(rows + held_out)]
     write_rows(folder / "train.jsonl", made[:rows])
     write_rows(folder / "held-out.jsonl", made[rows:])
-    (folder / "manifest.json").write_text('{"corpus": "c0ffee"}')
+    (folder / "manifest.json").write_text('{"corpus": {"hash": "c0ffee"}}')
     return folder
 
 
