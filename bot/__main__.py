@@ -12,6 +12,7 @@ from bot.cli import finetuning as _finetuning  # noqa: F401
 from bot.cli import freshness as _freshness  # noqa: F401
 from bot.cli import keys as _keys  # noqa: F401
 from bot.cli import knowledge as _knowledge  # noqa: F401
+from bot.cli import promotion as _promotion  # noqa: F401
 from bot.cli import ratings as _ratings  # noqa: F401
 from bot.cli import serving as _serving  # noqa: F401 - each module adds its commands to `app`
 from bot.cli import synthesis as _synthesis  # noqa: F401

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ from pipeline.settings import PipelineSettings
 
 if TYPE_CHECKING:
     from bot.metrics import Metrics
+    from bot.promotion import Serving
     from pipeline.confidence import Calibration
     from pipeline.training.calibration import Calibrated
     from pipeline.training.serving import Probe, Served
@@ -78,7 +79,7 @@ async def calibrate_adapter(
 async def report_adapters(
     host: ModelHost,
     settings: PipelineSettings,
-    names: Iterable[str],
+    now: Serving,
     metrics: Metrics,
     *,
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
@@ -90,7 +91,7 @@ async def report_adapters(
     """
     from pipeline.training.serving import Verdict  # noqa: PLC0415 - training is loaded where adapters are
 
-    for name in sorted(set(names) - {BASE}):
+    for name in sorted({now.draft, now.answer} - {BASE}):
         while True:
             try:
                 served = await check_adapter(host, settings, name)

@@ -9,25 +9,37 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import structlog
 
-from bot.adapters import calibration_of
+from bot.answering import Answering, answering_options
 from bot.embedding import Embedding, open_promoted, open_serving
 from bot.errors import BotError, StoreUnavailable
 from bot.isolation import IsolationWatch
 from bot.lock import own_data_dir
+from bot.promotion import Serving, serving
 from bot.settings import BotSettings
-from bot.store import Engine, SqlFreshness, SqlStore, SqlTenants, database_url, migrate, open_engine, pending_migration
+from bot.store import (
+    Engine,
+    SqlFreshness,
+    SqlPromotions,
+    SqlStore,
+    SqlTenants,
+    database_url,
+    migrate,
+    open_engine,
+    pending_migration,
+    sqlite_file,
+)
 from pipeline.answering import AnsweringOptions, AnsweringPipeline
 from pipeline.knowledge.canaries import Canaries
 from pipeline.knowledge.catalog import Catalog
 from pipeline.knowledge.embedders import Embedders
 from pipeline.knowledge.sync import Syncer
-from pipeline.llm import BASE, ModelHost
+from pipeline.llm import ModelHost
 from pipeline.llm.embedded import EmbeddedServer
 from pipeline.llm.tgi import ModelServer
 from pipeline.retrieval.crossencoder import CrossEncoderReranker
@@ -62,26 +74,14 @@ class Core:
     isolation: IsolationWatch
     syncer: Syncer
     models: ModelHost
+    answering: Answering
     went_stale: asyncio.Event
     """Set when a sync of this process has marked past answers."""
     _stack: AsyncExitStack
-    _pipeline: AnsweringPipeline | None = None
-    _opening: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def pipeline(self) -> AnsweringPipeline:
-        """The answering pipeline; the embedded model is started on first use. Raises `ModelUnavailable`."""
-        async with self._opening:
-            if self._pipeline is None:
-                self._stack.push_async_callback(self.models.close)
-                await self.models.start()
-                self._pipeline = AnsweringPipeline(
-                    drafter=self.models.model(self.settings.draft_model),
-                    answerer=self.models.model(self.settings.answer_model),
-                    retriever=self.retriever,
-                    options=self._options(),
-                    calibration=calibration_of(self.settings, self.settings.draft_model),
-                )
-        return self._pipeline
+        """See `Answering.pipeline`."""
+        return await self.answering.pipeline()
 
     @property
     def embedder(self) -> SentenceTransformerEmbedder:
@@ -102,8 +102,7 @@ class Core:
         self.retriever.use(self.retriever_of(new))
         self.canaries.use(new.embedder, new.vectors)
         self.syncer.use(new.embedder, new.vectors)
-        if self._pipeline is not None:
-            self._pipeline.tune(self._options())
+        self.answering.tune()
         log.info("embedder_in_service", embedder=new.fingerprint)
 
     async def follow_embedding(self) -> bool:
@@ -114,9 +113,10 @@ class Core:
         await self.use_embedding(await open_promoted(serving, self.settings, self.embedding.vectors))
         return True
 
-    def _options(self) -> AnsweringOptions:
+    def options(self, now: Serving) -> AnsweringOptions:
+        """The pipeline's, by who drafts and by the embedder in service."""
         least = self.embedding.min_similarity(self.settings)
-        return replace(answering_options(self.settings), min_similarity=least)
+        return replace(answering_options(self.settings, now), min_similarity=least)
 
     async def warm(self) -> None:
         """Load the embedder, and the reranker if there is one. Raises `IndexUnavailable` for the embedder."""
@@ -131,22 +131,6 @@ class Core:
     async def document(self, tenant: str, document_id: str) -> Document | None:
         """For the console: a document that `tenant` may see."""
         return await self.catalog.document((tenant, SHARED), document_id)
-
-
-def answering_options(settings: PipelineSettings) -> AnsweringOptions:
-    """The pipeline's options from its settings."""
-    return AnsweringOptions(
-        mode=settings.mode,
-        passages=settings.passages,
-        min_similarity=settings.min_similarity,
-        draft_tokens=settings.draft_tokens,
-        drafting=settings.drafting,
-        draft_words=settings.draft_words,
-        answer_tokens=settings.answer_tokens,
-        context_tokens=settings.context_tokens,
-        small_model=settings.model_url is None,
-        trained_drafter=settings.draft_model != BASE,
-    )
 
 
 def model_host(settings: PipelineSettings) -> ModelHost:
@@ -191,6 +175,15 @@ async def open_store(settings: PipelineSettings) -> AsyncIterator[tuple[Engine, 
         await engine.dispose()
 
 
+async def who_serves(settings: PipelineSettings) -> Serving:
+    """Who drafts and answers, for a command without a core. A database that is not there yet is not made for that."""
+    empty = settings.database_url is None and not await asyncio.to_thread(sqlite_file(settings.data_dir).exists)
+    if empty or (settings.draft_model and settings.answer_model):
+        return serving(settings, {})
+    async with open_store(settings) as (engine, _store):
+        return serving(settings, await SqlPromotions(engine).in_service())
+
+
 @asynccontextmanager
 async def open_core(bot: BotSettings, settings: PipelineSettings) -> AsyncIterator[Core]:
     """Own the data folder and build the core. Raises `DataDirectoryBusy`, `StoreUnavailable` or `IndexUnavailable`."""
@@ -210,6 +203,10 @@ async def open_core(bot: BotSettings, settings: PipelineSettings) -> AsyncIterat
             stack.push_async_callback(reranker.close)
         canaries = Canaries(catalog, embedder, vectors, keywords)
         retriever = GuardedRetriever(_retriever(embedding, keywords, catalog, reranker, settings))
+        models = model_host(settings)
+        promotions = SqlPromotions(engine)
+        answering = Answering(settings, models, retriever, promotions, lambda now: core.options(now))  # noqa: PLW0108
+        stack.push_async_callback(answering.close)
         core = Core(
             bot=bot,
             settings=settings,
@@ -233,7 +230,8 @@ async def open_core(bot: BotSettings, settings: PipelineSettings) -> AsyncIterat
                 before=lambda: core.follow_embedding(),  # noqa: PLW0108  # `core` is built below
                 after_switch=partial(_mark_stale, SqlFreshness(engine), went_stale),
             ),
-            models=model_host(settings),
+            models=models,
+            answering=answering,
             went_stale=went_stale,
             _stack=stack,
         )

@@ -7,7 +7,8 @@
     │   └── DeliveryUnavailable  it may later (429, 5xx, time-out)
     ├── StoreUnavailable       the database cannot be reached
     ├── TenantUnknown          no tenant of that name was added
-    └── ExperimentError        an experiment cannot be started so
+    ├── ExperimentError        an experiment cannot be started so
+    └── PromotionError         an adapter cannot be compared or promoted so
 
 Foreign exceptions are translated where they enter (`raise … from exc`). Every message says what to do.
 """
@@ -50,3 +51,7 @@ class TenantUnknown(BotError):
 
 class ExperimentError(BotError):
     """A live experiment cannot be started so."""
+
+
+class PromotionError(BotError):
+    """An adapter cannot be compared with what is in service, or promoted, so; nothing was changed."""

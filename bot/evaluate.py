@@ -15,7 +15,9 @@ from rich.markdown import Markdown
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from bot.adapters import calibration_of
-from bot.app import answering_options, model_host, open_core
+from bot.answering import answering_options
+from bot.app import model_host, open_core, who_serves
+from bot.promotion import Serving
 from bot.settings import BotSettings
 from pipeline.errors import EvaluationError
 from pipeline.evaluation.arms import Arm
@@ -52,15 +54,18 @@ async def run(request: Request, bot: BotSettings, settings: PipelineSettings) ->
     arms = arms_of(plan, cases)
     if not arms:
         raise EvaluationError("There is nothing to run: name arms with --arm.")
+    serving = await who_serves(settings)
     async with AsyncExitStack() as stack:
-        corpus, embedder = await stack.enter_async_context(_corpus(request, bot, settings))
+        corpus, embedder = await stack.enter_async_context(
+            open_corpus(request.corpus, request.plan.tenant, bot, settings)
+        )
         models = None
         if needs_model(plan, arms) or request.judge:
-            models = await stack.enter_async_context(_models(request, settings))
-        with _progress(quiet=request.as_json) as bar:
+            models = await stack.enter_async_context(_models(request, settings, serving))
+        with progress_bar(quiet=request.as_json) as bar:
             task = bar.add_task("", total=None)
             report = await evaluate(
-                plan, cases, arms, corpus=corpus, models=models, options=answering_options(settings),
+                plan, cases, arms, corpus=corpus, models=models, options=answering_options(settings, serving),
                 about=_about(request, cases, arms, embedder, models),
                 progress=lambda done, total, what: bar.update(task, completed=done, total=total, description=what[:40]),
             )  # fmt: skip
@@ -72,16 +77,16 @@ async def run(request: Request, bot: BotSettings, settings: PipelineSettings) ->
 
 
 @asynccontextmanager
-async def _corpus(
-    request: Request, bot: BotSettings, settings: PipelineSettings
+async def open_corpus(
+    source: Path | None, tenant: str, bot: BotSettings, settings: PipelineSettings
 ) -> AsyncIterator[tuple[Corpus, CachingEmbedder]]:
+    """`source`: a folder or JSON lines; None: what has been synced for `tenant`."""
     cache = settings.data_dir / "evaluation" / "vectors"
     async with AsyncExitStack() as stack:
-        if request.corpus is None:
+        if source is None:
             core = await stack.enter_async_context(open_core(bot, settings))
             embedder = CachingEmbedder(core.embedder, cache)
             stack.callback(embedder.save)
-            tenant = request.plan.tenant
             yield await SyncedCorpus.open(core.catalog, embedder, core.vectors, core.keywords, tenant), embedder
             return
         model = SentenceTransformerEmbedder(settings.embedding_model)
@@ -89,24 +94,24 @@ async def _corpus(
         embedder = CachingEmbedder(model, cache)
         stack.callback(embedder.save)
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        err.print(f"[dim]Reading and embedding {request.corpus} …[/]")
-        corpus = await read_corpus(request.corpus, embedder, folder)
+        err.print(f"[dim]Reading and embedding {source} …[/]")
+        corpus = await read_corpus(source, embedder, folder)
         embedder.save()
         yield corpus, embedder
 
 
 @asynccontextmanager
-async def _models(request: Request, settings: PipelineSettings) -> AsyncIterator[Models]:
+async def _models(request: Request, settings: PipelineSettings, serving: Serving) -> AsyncIterator[Models]:
     async with AsyncExitStack() as stack:
         host = model_host(settings)
         stack.push_async_callback(host.close)
         await host.start()
-        answerers: dict[str, ChatModel] = {"": host.model(settings.answer_model)}
+        answerers: dict[str, ChatModel] = {"": host.model(serving.answer)}
         for name in request.plan.models:
             answerers[name] = await _served(name, host, stack)
         judge = await _served(request.judge, host, stack) if request.judge else None
-        calibration = calibration_of(settings, settings.draft_model)
-        yield Models(answerers, host.model(settings.draft_model), host.model(BASE), judge, calibration)
+        calibration = calibration_of(settings, serving.draft)
+        yield Models(answerers, host.model(serving.draft), host.model(BASE), judge, calibration)
 
 
 async def _served(name: str, host: ModelHost, stack: AsyncExitStack) -> ChatModel:
@@ -138,6 +143,6 @@ def _about(
     }
 
 
-def _progress(*, quiet: bool) -> Progress:
+def progress_bar(*, quiet: bool) -> Progress:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     return Progress(*columns, console=err, transient=True, disable=quiet)

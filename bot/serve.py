@@ -66,11 +66,12 @@ async def serve(core: Core, *, ready: Callable[[str | None, str], None], stop: a
     stop = stop or _stop_on_signals()
     async with AsyncExitStack() as stack:
         metrics = Metrics()
+        await core.pipeline()  # what cannot be served stops the start
         deliveries: dict[Platform, Delivery] = {}
         attachments: dict[Platform, Attachments] = {}
         work = AnswerWork(
             store=core.store,
-            pipeline=await core.pipeline(),
+            pipeline=core.answering,
             deliveries=deliveries,
             metrics=metrics,
             mode=core.settings.mode,
@@ -80,13 +81,7 @@ async def serve(core: Core, *, ready: Callable[[str | None, str], None], stop: a
             timeout=core.bot.answer_timeout,
             attachments=attachments,
         )
-        secret = core.settings.database_url
-        workflows = Workflows(
-            work=work,
-            store=core.store,
-            database_url=workflow_database_url(secret.get_secret_value() if secret else None, core.settings.data_dir),
-            executor_id=core.bot.executor_id,
-        )
+        workflows = _workflows(core, work)
         conversation = Conversation(core.store, workflows, metrics)
         web_adapter = WebAdapter(conversation, WebDelivery(), core, core.bot.tenant, suggestions=core.bot.suggestions)
         chats = _chat_adapters(core, conversation)
@@ -124,12 +119,8 @@ async def serve(core: Core, *, ready: Callable[[str | None, str], None], stop: a
         core.isolation.report_to(metrics)
         stack.push_async_callback(cancelled, asyncio.create_task(core.isolation.run()))
         ready(webhook_url, console_url)
-        checking = asyncio.create_task(
-            report_adapters(
-                core.models, core.settings, (core.settings.draft_model, core.settings.answer_model), metrics
-            )
-        )
-        stack.push_async_callback(cancelled, checking)
+        checking = report_adapters(core.models, core.settings, await core.answering.in_service(), metrics)
+        stack.push_async_callback(cancelled, asyncio.create_task(checking))
         schedule = Schedule(
             lambda: declared(core), core.catalog, lambda entry: run_order(core, order_of(core, entry)), metrics
         )
@@ -141,6 +132,16 @@ async def serve(core: Core, *, ready: Callable[[str | None, str], None], stop: a
             stack.push_async_callback(cancelled, telling)
         await stop.wait()
         log.info("stopping")
+
+
+def _workflows(core: Core, work: AnswerWork) -> Workflows:
+    secret = core.settings.database_url
+    return Workflows(
+        work=work,
+        store=core.store,
+        database_url=workflow_database_url(secret.get_secret_value() if secret else None, core.settings.data_dir),
+        executor_id=core.bot.executor_id,
+    )
 
 
 def _chat_adapters(core: Core, conversation: Conversation) -> list[Adapter]:

@@ -45,11 +45,15 @@ class PipelineSettings(BaseSettings):
     model_api_key: SecretStr | None = Field(
         None, alias="MODEL_API_KEY", description="Sent to the model server as a bearer token."
     )
-    answer_model: str = Field(
-        "tgi", alias="ANSWER_MODEL", description="Adapter that writes answers; `tgi` is the server's base model."
+    answer_model: str | None = Field(
+        None,
+        alias="ANSWER_MODEL",
+        description="Adapter that writes answers; `tgi`: the server's base model; unset: the promoted one, else the base.",
     )
-    draft_model: str = Field(
-        "tgi", alias="DRAFT_MODEL", description="Adapter that writes drafts; `tgi` is the server's base model."
+    draft_model: str | None = Field(
+        None,
+        alias="DRAFT_MODEL",
+        description="Adapter that writes drafts; `tgi`: the server's base model; unset: the promoted one, else the base.",
     )
     adapters: str = Field(
         "",

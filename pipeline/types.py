@@ -16,6 +16,13 @@ CANARY_DOCUMENT = ":canary"
 """The document that a tenant's canary belongs to (`pipeline.knowledge.canaries`): of no source, since each has a name."""
 
 
+class Role(StrEnum):
+    """What an adapter is in service for."""
+
+    DRAFT = "draft"
+    ANSWER = "answer"
+
+
 class Mode(StrEnum):
     """Which half of the system answers; `combined` is the product, the others are its controls."""
 

@@ -33,11 +33,12 @@ def check(
 
     async def work(_bot: BotSettings, settings: PipelineSettings) -> None:
         from bot.adapters import check_adapter
-        from bot.app import model_host
+        from bot.app import model_host, who_serves
         from pipeline.llm import BASE
         from pipeline.training.serving import Verdict
 
-        configured = [*settings.adapter_folders, settings.draft_model, settings.answer_model]
+        now = await who_serves(settings)
+        configured = [*settings.adapter_folders, now.draft, now.answer]
         names = [n for n in dict.fromkeys(name or configured) if n != BASE]
         if not names:
             fail("No adapter to check: name one, or set DRAFT_MODEL, ANSWER_MODEL or PROMPTAI_ADAPTERS.")

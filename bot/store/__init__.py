@@ -9,6 +9,7 @@ from bot.store.database import (
     open_engine,
     pending_migration,
     prepare_workflow_database,
+    sqlite_file,
     store_errors,
     workflow_database_url,
 )
@@ -19,6 +20,7 @@ from bot.store.freshness import SqlFreshness
 from bot.store.installations import SlackInstallation, SqlInstallations, SqlOAuthStates
 from bot.store.modes import SqlModes
 from bot.store.notices import SqlNotices
+from bot.store.promotions import SqlPromotions
 from bot.store.rated import SqlRated
 from bot.store.recent import RecentQuestion, SqlRecent
 from bot.store.removal import SqlRemoval
@@ -40,6 +42,7 @@ __all__ = [
     "SqlModes",
     "SqlNotices",
     "SqlOAuthStates",
+    "SqlPromotions",
     "SqlRated",
     "SqlRecent",
     "SqlRemoval",
@@ -54,6 +57,7 @@ __all__ = [
     "open_engine",
     "pending_migration",
     "prepare_workflow_database",
+    "sqlite_file",
     "store_errors",
     "workflow_database_url",
 ]

@@ -26,10 +26,15 @@ SQLITE_FILE = "promptai.sqlite"
 WORKFLOWS_FILE = "workflows.sqlite"
 
 
+def sqlite_file(data_dir: Path) -> Path:
+    """Where SQLite keeps our tables."""
+    return data_dir / SQLITE_FILE
+
+
 def database_url(url: str | None, data_dir: Path) -> URL:
     """The async URL of the database: PostgreSQL as given, or SQLite in the data folder."""
     if url is None:
-        return URL.create("sqlite+aiosqlite", database=str(data_dir / SQLITE_FILE))
+        return URL.create("sqlite+aiosqlite", database=str(sqlite_file(data_dir)))
     parsed = _parse(url)
     if parsed.get_backend_name() == "sqlite":
         return parsed.set(drivername="sqlite+aiosqlite")

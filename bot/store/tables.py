@@ -281,3 +281,24 @@ class ExperimentAnswerRow(Base):
     question_id: Mapped[str] = mapped_column(ForeignKey("questions.id", ondelete="CASCADE"), primary_key=True)
     experiment: Mapped[str] = mapped_column(String(64))
     arm: Mapped[str] = mapped_column(String(16))
+
+
+class PromotionRow(Base):
+    """An attempt to put an adapter in service. See `bot.promotion.Promotion`."""
+
+    __tablename__ = "adapter_promotions"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    role: Mapped[str] = mapped_column(String(16))
+    """`draft` or `answer`."""
+    adapter: Mapped[str] = mapped_column(String(64))
+    outcome: Mapped[str] = mapped_column(String(16))
+    """`promoted`, `forced` or `refused`."""
+    replaces: Mapped[str] = mapped_column(String(64))
+    reason: Mapped[str] = mapped_column(Text)
+    figures: Mapped[dict[str, Any]] = mapped_column(JSON)
+    adapter_hash: Mapped[str] = mapped_column(String(64))
+    data_hash: Mapped[str] = mapped_column(String(64))
+    decided_by: Mapped[str] = mapped_column(String(256))
+    decided_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    rolled_back_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

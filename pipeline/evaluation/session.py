@@ -18,7 +18,7 @@ from pipeline.evaluation.drafts import Drafter, Drafts
 from pipeline.evaluation.judge import judged
 from pipeline.evaluation.markdown import markdown
 from pipeline.evaluation.page import page
-from pipeline.evaluation.records import RecordFile
+from pipeline.evaluation.records import Record, RecordFile
 from pipeline.evaluation.report import Report, build
 from pipeline.evaluation.run import Runner, Setup, fingerprint
 from pipeline.llm import ChatModel
@@ -99,6 +99,20 @@ def needs_model(plan: Plan, arms: Sequence[Arm]) -> bool:
     return not plan.retrieval_only or any(arm.writes_drafts for arm in arms)
 
 
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What was run, before it is compared."""
+
+    cases: tuple[Case, ...]
+    arms: tuple[Arm, ...]
+    records: Mapping[tuple[str, str], Record]
+    """By (case, arm)."""
+
+    def report(self, title: str, about: Mapping[str, str], *, baseline: str) -> Report:
+        """Everything compared with the arm `baseline`."""
+        return build(title, about, self.cases, self.arms, self.records, baseline=baseline)
+
+
 async def evaluate(
     plan: Plan,
     cases: Sequence[Case],
@@ -110,7 +124,25 @@ async def evaluate(
     about: Mapping[str, str],
     progress: Progress,
 ) -> Report:
-    """Run what is missing, then write `report.json`, `report.md` and `report.html` into `plan.out`.
+    """Run what is missing, then write `report.json`, `report.md` and `report.html` into `plan.out`. See `measure`."""
+    found = await measure(plan, cases, arms, corpus=corpus, models=models, options=options, progress=progress)
+    baseline = next((arm.name for arm in arms if arm.name == BASELINE), arms[0].name)
+    report = found.report(f"Evaluation of {plan.questions.name}", about, baseline=baseline)
+    write(report, plan.out)
+    return report
+
+
+async def measure(
+    plan: Plan,
+    cases: Sequence[Case],
+    arms: Sequence[Arm],
+    *,
+    corpus: Corpus,
+    models: Models | None,
+    options: AnsweringOptions,
+    progress: Progress,
+) -> Measured:
+    """Run what is missing and keep it in `plan.out`.
 
     `models`: None where `needs_model` says so. Raises `EvaluationError` before anything is run.
     """
@@ -133,10 +165,7 @@ async def evaluate(
             await _judge(cases, arms, kept, models.judge)
     finally:
         kept.close()
-    baseline = next((arm.name for arm in arms if arm.name == BASELINE), arms[0].name)
-    report = build(f"Evaluation of {plan.questions.name}", about, cases, arms, kept.records, baseline=baseline)
-    write(report, plan.out)
-    return report
+    return Measured(tuple(cases), tuple(arms), kept.records)
 
 
 def _drafters(models: Models, options: AnsweringOptions) -> Mapping[str, Drafter]:

@@ -8,6 +8,7 @@ import pytest
 
 from bot.adapters import ASK_AGAIN, calibrate_adapter, calibration_of, report_adapters
 from bot.metrics import Metrics
+from bot.promotion import Serving
 from pipeline.errors import TrainingError
 from pipeline.llm import Message
 from pipeline.llm.tgi import ModelServer
@@ -36,7 +37,7 @@ async def reported(
     async with ModelServerFake(*replies, adapters=adapters) as fake:
         host = ModelServer(fake.url, max_retries=0)
         await report_adapters(
-            host, settings(PROMPTAI_ADAPTERS=places), ["tgi", "docs", "answers"], metrics, sleep=sleep
+            host, settings(PROMPTAI_ADAPTERS=places), Serving("docs", "answers"), metrics, sleep=sleep
         )
         await host.close()
     (gauge,) = metrics.adapter_served.collect()

@@ -1,0 +1,129 @@
+"""Questions are answered with what is in service when they come."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pytest
+
+from bot.answering import Answering
+from bot.errors import StoreUnavailable
+from bot.promotion import Promotion, Serving, serving
+from pipeline.answering import AnsweringOptions
+from pipeline.errors import ModelUnavailable
+from pipeline.llm import BASE, ChatModel, Message
+from pipeline.llm.scripted import ScriptedChatModel
+from pipeline.settings import PipelineSettings
+from pipeline.types import AnswerReady, Hit, Mode, Role
+from tests.pipeline.retrieval.support import make_passage
+
+
+class Host:
+    """A server with a base and the adapters `docs` and `style`."""
+
+    def __init__(self) -> None:
+        self.started = self.closed = 0
+
+    async def start(self) -> None:
+        self.started += 1
+
+    def model(self, name: str) -> ChatModel:
+        if name not in (BASE, "docs", "style"):
+            raise ModelUnavailable(f"no adapter {name}")
+        return ScriptedChatModel([f"Says {name} [1]."], name=name)
+
+    async def check(self) -> None: ...
+
+    async def count_tokens(self, messages: Sequence[Message]) -> int:
+        return 0
+
+    async def close(self) -> None:
+        self.closed += 1
+
+
+class Kept:
+    """Promotions in memory; `down`: the database is."""
+
+    def __init__(self, **promoted: str) -> None:
+        self.promoted = {Role(role): name for role, name in promoted.items()}
+        self.down = False
+
+    async def record(self, promotion: Promotion) -> None: ...
+
+    async def in_service(self) -> Mapping[Role, str]:
+        if self.down:
+            raise StoreUnavailable("down")
+        return self.promoted
+
+    async def roll_back(self, role: Role) -> Promotion | None: ...
+
+    async def all(self) -> Sequence[Promotion]:
+        return ()
+
+
+class OnePassage:
+    async def retrieve(
+        self, question: str, *, draft: str | None, tenant: str, k: int, trust: float | None = None
+    ) -> tuple[Hit, ...]:
+        return (Hit(make_passage("Says who.", tenant="shared", document="docs:a.md", path=("a",)), 1.0, (), 1.0),)
+
+
+def settings(**values: str) -> PipelineSettings:
+    return PipelineSettings(_env_file=None, **values)  # type: ignore[call-arg,arg-type]
+
+
+def answering_with(kept: Kept, host: Host | None = None) -> Answering:
+    return Answering(
+        settings(), host or Host(), OnePassage(), kept, lambda now: AnsweringOptions(trained_drafter=now.draft != BASE)
+    )
+
+
+async def drafted_and_answered(answering: Answering) -> tuple[str, str]:
+    """Who wrote the draft and the answer of a question."""
+    events = [event async for event in answering.answer("Who?", tenant="t", mode=Mode.COMBINED)]
+    assert isinstance(events[-1], AnswerReady)
+    answer = events[-1].answer
+    assert answer.draft is not None
+    return answer.draft.model, answer.text.split()[1]
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({}, Serving("docs", "tgi")),
+        ({"DRAFT_MODEL": "tgi"}, Serving("tgi", "tgi")),
+        ({"DRAFT_MODEL": "style", "ANSWER_MODEL": "docs"}, Serving("style", "docs")),
+    ],
+)
+def test_a_setting_comes_before_what_was_promoted_and_the_base_last(values: dict[str, str], expected: Serving) -> None:
+    assert serving(settings(**values), {Role.DRAFT: "docs"}) == expected
+
+
+async def test_a_promotion_and_a_roll_back_need_no_restart() -> None:
+    kept, host = Kept(), Host()
+    answering = answering_with(kept, host)
+    assert await drafted_and_answered(answering) == ("tgi", "tgi")
+    kept.promoted = {Role.DRAFT: "docs", Role.ANSWER: "style"}
+    assert await drafted_and_answered(answering) == ("docs", "style")
+    kept.promoted = {}
+    assert await drafted_and_answered(answering) == ("tgi", "tgi")
+    await answering.close()
+    assert (host.started, host.closed) == (1, 1)
+
+
+async def test_while_the_database_is_down_answers_go_on_as_before() -> None:
+    kept = Kept(draft="docs")
+    answering = answering_with(kept)
+    assert await drafted_and_answered(answering) == ("docs", "tgi")
+    kept.down = True
+    assert await drafted_and_answered(answering) == ("docs", "tgi")
+
+
+async def test_a_promoted_adapter_that_is_not_loaded_stops_a_start_and_no_running_bot() -> None:
+    kept = Kept()
+    answering = answering_with(kept)
+    assert await drafted_and_answered(answering) == ("tgi", "tgi")
+    kept.promoted = {Role.DRAFT: "new"}
+    assert await drafted_and_answered(answering) == ("tgi", "tgi")
+    with pytest.raises(ModelUnavailable, match="new"):
+        await answering_with(kept).pipeline()
