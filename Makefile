@@ -70,7 +70,7 @@ test: lint
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -rs
 
 test-real: $(DEV_STAMP)
-	$(BIN)/python -m pytest -m real -rs tests/real
+	$(BIN)/python -m pytest -m real -rs tests/real tests/contracts
 
 bench: $(DEV_STAMP)
 	$(BIN)/python -m benchmarks.overhead

@@ -27,6 +27,8 @@ APP_TOKEN = "xapp-fake"
 SIGNING_SECRET = "a-signing-secret"
 TEAM, BOT_USER, BOT_ID = "T0TEAM", "U0BOT", "B0BOT"
 CHANNEL, DIRECT = "C0GENERAL", "D0ALICE"
+ME = {"team_id": TEAM, "user_id": BOT_USER, "bot_id": BOT_ID, "user": "promptai", "is_enterprise_install": False}
+"""Who the bot is, by `auth.test`."""
 
 BLOCK_TYPES = {"rich_text", "context", "context_actions", "section", "markdown", "divider", "header"}
 
@@ -166,7 +168,7 @@ class FakeSlack:
 
     def say(self, channel: str, user: str, text: str, *, thread: str | None = None) -> Json:
         """A person writes; returns the message."""
-        message = {"type": "message", "user": user, "text": text, "ts": self._next_ts()}
+        message = {"type": "message", "user": user, "text": text, "ts": self.next_ts()}
         if thread:
             message["thread_ts"] = thread
         self._add(channel, message)
@@ -257,7 +259,7 @@ class FakeSlack:
             return extra
         match method:
             case "auth.test":
-                return {"ok": True, "team_id": TEAM, "user_id": BOT_USER, "bot_id": BOT_ID, "user": "promptai"}
+                return {"ok": True, "url": "https://acme.slack.com/", "team": "Acme", **ME}
             case "apps.connections.open":
                 return {"ok": True, "url": f"ws://127.0.0.1:{self.port}/socket"}
             case "chat.postMessage":
@@ -268,7 +270,7 @@ class FakeSlack:
                 if not 0 < len(arguments["view"]["blocks"]) <= 100:
                     return _error("invalid_arguments")
                 self.homes[arguments["user_id"]] = arguments["view"]
-                return {"ok": True}
+                return {"ok": True, "view": {"id": f"V0{arguments['user_id']}", **arguments["view"]}}
             case "conversations.info":
                 return self._info(arguments)
             case "conversations.replies":
@@ -301,7 +303,7 @@ class FakeSlack:
             "type": "message",
             "user": BOT_USER,
             "bot_id": BOT_ID,
-            "ts": self._next_ts(),
+            "ts": self.next_ts(),
             **{key: arguments[key] for key in ("text", "blocks", "thread_ts", "metadata") if key in arguments},
         }
         self._add(channel, message)
@@ -358,7 +360,8 @@ class FakeSlack:
         self.channels[channel].append(message)
         self._index[channel, message["ts"]] = message
 
-    def _next_ts(self) -> str:
+    def next_ts(self) -> str:
+        """The ts of what happens next."""
         self._clock += 100
         return f"{self._clock // 1_000_000}.{self._clock % 1_000_000:06d}"
 

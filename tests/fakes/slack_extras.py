@@ -130,9 +130,15 @@ class Extras:
 
     def _permalink(self, arguments: Json) -> Json:
         channel, ts = str(arguments.get("channel", "")), str(arguments.get("message_ts", ""))
+        if channel not in self.workspace.channels:
+            return error("channel_not_found")
         if not self.workspace.has(channel, ts):
             return error("message_not_found")
-        return {"ok": True, "permalink": f"https://acme.slack.com/archives/{channel}/p{ts.replace('.', '')}"}
+        return {
+            "ok": True,
+            "channel": channel,
+            "permalink": f"https://acme.slack.com/archives/{channel}/p{ts.replace('.', '')}",
+        }
 
     def _status(self, arguments: Json) -> Json:
         if arguments.get("channel_id") not in self.workspace.channels:
