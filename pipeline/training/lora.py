@@ -36,7 +36,7 @@ def load_base(folder: Path, recipe: Recipe) -> Any:
         settings["quantization_config"] = quantisation()
     try:
         return AutoModelForCausalLM.from_pretrained(str(folder), **settings)
-    except (OSError, ValueError, RuntimeError, ImportError) as exc:
+    except Exception as exc:  # a damaged file, a missing library, no memory: each has an error of its own
         raise TrainingError(f"The base in {folder} cannot be loaded: {exc}") from exc
 
 

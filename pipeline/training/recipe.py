@@ -140,7 +140,10 @@ def read_recipe(file: Path, **changes: object) -> Recipe:
     try:
         return Recipe(**{**told, **{key: value for key, value in changes.items() if value is not None}})
     except ValidationError as exc:
-        raise TrainingError(f"{file}: " + "; ".join(_say(error) for error in exc.errors(include_url=False))) from exc
+        errors = exc.errors(include_url=False)
+        unknown = any(error["type"] == "extra_forbidden" and len(error["loc"]) == 1 for error in errors)
+        known = f". A recipe's keys: {', '.join(Recipe.model_fields)}." if unknown else ""
+        raise TrainingError(f"{file}: {'; '.join(map(_say, errors))}{known}") from exc
     except TypeError as exc:  # a key that is no text
         raise TrainingError(f"{file}: {exc}") from exc
 
@@ -150,8 +153,7 @@ def _say(error: object) -> str:
     key = ".".join(str(part) for part in error["loc"])
     match error["type"]:
         case "extra_forbidden":
-            known = ", ".join(Recipe.model_fields)
-            return f"{key} is no key of a recipe (known: {known})"
+            return f"{key} is no key of a recipe"
         case "missing":
             return f"{key} is missing"
         case "less_than_equal" if key == "rank":

@@ -30,8 +30,11 @@ class TokenBatches:
             self._split(batches)
         self._epoch = 0
 
-    def set_epoch(self, epoch: int) -> None:
-        """Which epoch's batches come next; counted from 0."""
+    def choose(self, epoch: int) -> None:
+        """Which epoch's batches come next; counted from 0.
+
+        Not `set_epoch`: `accelerate` calls that by itself, with 0 for the first epoch after a checkpoint, whichever it is.
+        """
         self._epoch = epoch
 
     def __len__(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - PyTorch's own name for it
 from datasets import Dataset
 from torch.utils.data import DataLoader
-from transformers.trainer_callback import PrinterCallback
+from transformers.trainer_callback import PrinterCallback, TrainerCallback
 from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
@@ -25,6 +26,17 @@ LOGITS_AT_ONCE = 512
 """Positions of one slice of logits: 512 x 49,152 in float32 are 100 MB."""
 
 
+class _Epochs(TrainerCallback):
+    """Chooses each epoch's batches, also after a checkpoint."""
+
+    def __init__(self, batches: TokenBatches, steps: int) -> None:
+        """`steps`: of one epoch."""
+        self._batches, self._steps = batches, steps
+
+    def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self._batches.choose(state.global_step // self._steps)
+
+
 class CompletionTrainer(SFTTrainer):
     """Trains on the completions of encoded rows."""
 
@@ -36,7 +48,6 @@ class CompletionTrainer(SFTTrainer):
     ) -> None:  # fmt: skip
         """`held_out`: rows of each skill that are only looked at."""
         self._recipe = recipe
-        self._lengths = [len(example.ids) for example in examples]
         self._held_out = held_out
         super().__init__(
             model=model,
@@ -46,14 +57,11 @@ class CompletionTrainer(SFTTrainer):
             peft_config=lora_config(recipe),
             callbacks=list(callbacks),
         )
-        self.remove_callback(PrinterCallback)  # type: ignore[no-untyped-call]
-
-    @property
-    def batches(self) -> TokenBatches:
-        """The batches of the training rows."""
+        lengths = [len(example.ids) for example in examples]
         ranks = self.accelerator.num_processes
-        recipe = self._recipe
-        return TokenBatches(self._lengths, recipe.batch_tokens, seed=recipe.seed, epochs=recipe.epochs, ranks=ranks)
+        self._batches = TokenBatches(lengths, recipe.batch_tokens, seed=recipe.seed, epochs=recipe.epochs, ranks=ranks)
+        self.add_callback(_Epochs(self._batches, math.ceil(len(self._batches) / ranks / recipe.accumulation)))  # type: ignore[no-untyped-call]
+        self.remove_callback(PrinterCallback)  # type: ignore[no-untyped-call]
 
     def run(self, resume: Path | None) -> None:
         """Train to the end, or until the watch says stop. Raises `TrainingError` where the disk has no room.
@@ -85,7 +93,7 @@ class CompletionTrainer(SFTTrainer):
             ) from exc
 
     def get_train_dataloader(self) -> Any:
-        return self._loader(self.train_dataset, self.batches)
+        return self._loader(self.train_dataset, self._batches)
 
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
