@@ -6,10 +6,13 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from pipeline.training.synthesis.tokens import estimate
 from pipeline.types import Passage
 
 RULE = "rule"
 SEED = "seed"
+STATED = 240
+"""Estimated tokens of an answer that is taken from a passage, at most."""
 GROUNDED = "grounded"
 """The kind of a seed that a model answered from its passages."""
 
@@ -44,6 +47,17 @@ class Example:
     def answer(self) -> str:
         """The answer's text."""
         return " ".join(statement.text for statement in self.statements)
+
+
+def fitting(statements: Sequence[Statement], tokens: int = STATED) -> tuple[Statement, ...]:
+    """The first statements that have at most so many tokens together (estimated); none where the first is too long."""
+    kept: list[Statement] = []
+    for statement in statements:
+        tokens -= estimate(statement.text)
+        if tokens < 0:
+            break
+        kept.append(statement)
+    return tuple(kept)
 
 
 def ordered(values: Iterable[str], key: str) -> list[str]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pipeline.evaluation.details import unsupported
 from pipeline.training.synthesis.examples import GROUNDED, RULE, SEED, Example
 from pipeline.training.synthesis.languages import language
+from pipeline.training.synthesis.markdown import running
 from pipeline.training.synthesis.near import HeldOut, NearDuplicates
 from pipeline.training.synthesis.pages import Corpus
 from pipeline.training.synthesis.tokens import estimate
@@ -54,7 +55,7 @@ class Dropped:
 
 def faithful(example: Example) -> float:
     """0 if a number, identifier or name of the answer is in none of its passages; else the share of its words that are."""
-    sources = "\n".join(passage.embedded_text for passage in example.gold)
+    sources = "\n".join(f"{passage.embedded_text}\n{running(passage.text)}" for passage in example.gold)
     if unsupported(example.answer, sources)[0]:
         return 0.0
     said = terms(example.answer)

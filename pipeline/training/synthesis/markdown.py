@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 _LINK = re.compile(r"!?\[([^\]\n]*)\]\([^)\n]*\)")
-_EMPHASIS = re.compile(r"(\*\*|__)(?=\S)(.+?)(?<=\S)\1")
+_EMPHASIS = re.compile(r"\*\*(?=\S)(.+?)(?<=\S)\*\*")
+"""Not `__`: documentation speaks of `__init__` more often than it writes bold letters so."""
 _TAG = re.compile(r"</?[a-zA-Z][^<>\n]*>")
 _ITEM = re.compile(r"\s{0,3}(?:[-*+]|\d{1,3}[.)])\s+(?P<text>\S.*)")
 _RULE = re.compile(r"\|?\s*:?-+:?\s*(\|\s*:?-+:?\s*)*\|?")
@@ -37,7 +38,7 @@ class Blocks:
 
 def plain(text: str) -> str:
     """Without links' targets, emphasis and tags; code marks stay."""
-    return _TAG.sub("", _EMPHASIS.sub(r"\2", _LINK.sub(r"\1", text)))
+    return _TAG.sub("", _EMPHASIS.sub(r"\1", _LINK.sub(r"\1", text)))
 
 
 def running(text: str) -> str:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import TrainingError
 from pipeline.evaluation.corpus import in_section
-from pipeline.training.synthesis.examples import SEED, Example, Statement
+from pipeline.training.synthesis.examples import SEED, Example, Statement, fitting
+from pipeline.training.synthesis.filters import FAITHFUL, faithful
 from pipeline.training.synthesis.markdown import blocks, sentences
 from pipeline.training.synthesis.pages import Corpus, Page
 from pipeline.training.synthesis.vocabulary import Vocabulary, terms
@@ -90,14 +91,15 @@ def answering(question: str, passage: Passage, vocabulary: Vocabulary) -> tuple[
     least = _NEAREST * sum(vocabulary.weight(term) for term in sorted(wanted))
     ranked = sorted(range(len(told)), key=lambda at: (-vocabulary.overlap(wanted, told[at]), at))
     chosen = sorted(at for at in ranked[:_ANSWER] if vocabulary.overlap(wanted, told[at]) > least)
-    return tuple(Statement(told[at]) for at in chosen)
+    return fitting([Statement(told[at]) for at in chosen])
 
 
 def _example(seed: Seed, gold: Sequence[Passage], vocabulary: Vocabulary) -> Example:
     wanted = terms(seed.question)
     best = max(gold, key=lambda passage: (vocabulary.overlap(wanted, passage.embedded_text), -passage.position))
     kind = f"seed-{seed.style}" if seed.style else "seed"
-    return Example(seed.question, kind, (best,), answering(seed.question, best, vocabulary), SEED)
+    example = Example(seed.question, kind, (best,), answering(seed.question, best, vocabulary), SEED)
+    return example if faithful(example) >= FAITHFUL else replace(example, statements=())
 
 
 class _Finder:

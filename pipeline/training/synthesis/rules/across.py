@@ -105,9 +105,11 @@ def _properties(corpus: Corpus) -> Iterator[tuple[Page, Passage, str, str]]:
 
 
 def _kind_of(folder: str) -> str:
-    """What pages of a folder are called: its name; `pages` where it has none."""
+    """What pages of a folder are called: its name where it is a plural."""
     name = folder.rpartition("/")[2].replace("-", " ").replace("_", " ")
-    return name if name.isascii() and name.replace(" ", "").isalpha() else "pages"
+    if not name.replace(" ", "").isalpha():
+        return "pages"
+    return name if name.endswith("s") else f"pages about {name}"
 
 
 def _handfuls(cells: Sequence[_Cell]) -> Iterator[list[_Cell]]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Set
 
-from pipeline.training.synthesis.examples import Example, Statement, asked
+from pipeline.training.synthesis.examples import Example, Statement, asked, fitting
 from pipeline.training.synthesis.markdown import blocks, plain, sentences
 from pipeline.training.synthesis.pages import Corpus
 from pipeline.training.synthesis.rules.phrasing import (
@@ -28,14 +28,14 @@ _IDENTIFIER = re.compile(r"`([A-Za-z_][\w.:/-]*[_.:/\dA-Z][\w.:/-]*)`|\b([A-Z]{2
 _LONGEST = 48
 _TERM_WORDS = 4
 _RARE = 3
-"""An identifier in more passages than this is explained by none of them."""
+"""An identifier or term in more passages than this is explained by none of them."""
 
 
 def beginning(passage: Passage, count: int = _BEGINNING) -> tuple[Statement, ...]:
     """The first sentences of the passage's running text; its first list items where it has none."""
     parts = blocks(passage.text)
     told = [sentence for paragraph in parts.paragraphs for sentence in sentences(paragraph)][:count]
-    return tuple(Statement(text) for text in told or parts.items[: 2 * count])
+    return fitting([Statement(text) for text in told or parts.items[: 2 * count]])
 
 
 def passages(corpus: Corpus, wordings: int) -> Iterator[Example]:
@@ -67,25 +67,33 @@ def headings(corpus: Corpus, wordings: int) -> Iterator[Example]:
 
 def definitions(corpus: Corpus, wordings: int) -> Iterator[Example]:
     """What is X? The page's first sentence, a section called Definition, and glossaries' terms."""
-    pages = {name.lower() for page in corpus.pages for name in subjects(page.passages[0])}
+    known = {name.lower() for page in corpus.pages for name in subjects(page.passages[0])}
+    terms = Counter(term.lower() for passage in corpus.passages for term, _ in _glossary_terms(passage))
+    known |= {term for term, times in terms.items() if times > _RARE}  # `Returns`, `Example`: of every page
     for page in corpus.pages:
         for passage in page.passages:
             first = passage is page.passages[0]
             if first or (section(passage).lower() in INTRODUCTIONS and len(passage.heading_path) == 2):
                 told = [wording for name in subjects(passage) for wording in about_page(name)]
                 yield from asked(told, wordings, "definition", [passage], beginning(passage, 1))
-            yield from _glossary(passage, wordings, pages)
+            yield from _glossary(passage, wordings, known)
 
 
-def _glossary(passage: Passage, wordings: int, pages: Set[str]) -> Iterator[Example]:
-    """`Term: explanation`, where the term has no page of its own."""
+def _glossary(passage: Passage, wordings: int, known: Set[str]) -> Iterator[Example]:
+    """`Term: explanation`, where the term has no page of its own and is not one of many."""
+    for term, text in _glossary_terms(passage):
+        if term.lower() not in known:
+            told = [f"What is {term}?", f"What does {term} mean in {subject(passage)}?", f"{subject(passage)}: {term}?"]
+            yield from asked(told, wordings, "glossary", [passage], fitting([Statement(f"{term}: {text}")]))
+
+
+def _glossary_terms(passage: Passage) -> Iterator[tuple[str, str]]:
     parts = blocks(passage.text)
     for text in (*parts.items, *parts.paragraphs):
         match = _TERM.match(text)
         term = bare(match["term"]) if match else ""
-        if match and term.lower() not in pages and len(term.split()) <= _TERM_WORDS:
-            told = [f"What is {term}?", f"What does {term} mean in {subject(passage)}?", f"{subject(passage)}: {term}?"]
-            yield from asked(told, wordings, "glossary", [passage], [Statement(f"{term}: {match['text'].strip()}")])
+        if match and term and len(term.split()) <= _TERM_WORDS:
+            yield term, match["text"].strip()
 
 
 def identifiers(corpus: Corpus, wordings: int) -> Iterator[Example]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pipeline.training.synthesis.examples import Example, Statement, asked, ordered
+from pipeline.training.synthesis.examples import Example, Statement, asked, fitting, ordered
 from pipeline.training.synthesis.markdown import Table, blocks, sentences
 from pipeline.training.synthesis.pages import Corpus
 from pipeline.training.synthesis.rules.headings import beginning
@@ -23,6 +23,8 @@ _CELLS = 40
 """Cells of one table that are asked for."""
 _ITEMS = 12
 """Items of one list that are answered with."""
+_PROSE = 0.8
+"""Share of letters and spaces in a sentence, at least."""
 _WORDS = (6, 45)
 """Words of a sentence that is asked about by itself."""
 
@@ -90,7 +92,9 @@ def lists(corpus: Corpus, wordings: int) -> Iterator[Example]:
         told = told if part == "" or names_things(part) else []
         if part:
             told += [wording for name in subjects(passage) for wording in about_section(name, part)]
-        yield from asked(told, wordings, "list", [passage], [Statement(f"- {item}") for item in items[:_ITEMS]])
+        yield from asked(
+            told, wordings, "list", [passage], fitting([Statement(f"- {item}") for item in items[:_ITEMS]])
+        )
 
 
 def statements(corpus: Corpus, wordings: int) -> Iterator[Example]:
@@ -98,13 +102,24 @@ def statements(corpus: Corpus, wordings: int) -> Iterator[Example]:
     for passage in corpus.passages:
         parts = blocks(passage.text)
         told = [sentence for text in parts.paragraphs for sentence in sentences(text)]
-        whole = [text for text in (*told, *parts.items) if _WORDS[0] <= len(text.split()) <= _WORDS[1]]
+        whole = [text for text in (*told, *parts.items) if _is_sentence(text)]
         for text in whole:
             claim = inner(bare(text)).rstrip(".!")
             forms = [f"Is it true that {claim}?", f"Where does it say that {claim}?", f"{claim}?", f"Why: {claim}?"]
             yield from asked(forms, 1, "statement", [passage], [Statement(text)])
             if wordings > 2 and text.endswith("."):
                 yield from _half(passage, text)
+
+
+def _is_sentence(text: str) -> bool:
+    """Prose that says something by itself: no code, nothing that introduces a list."""
+    letters = sum(character.isalpha() or character == " " for character in text)
+    return (
+        _WORDS[0] <= len(text.split()) <= _WORDS[1]
+        and letters >= _PROSE * len(text)
+        and (text[0].isalnum() or text[0] in '"`“(')
+        and not text.endswith(":")
+    )
 
 
 def _half(passage: Passage, text: str) -> Iterator[Example]:

@@ -68,8 +68,8 @@ def about_section(page: str, heading: str) -> list[str]:
 
 def names_things(heading: str) -> bool:
     """Whether it can follow "which": `Usual causes`, unlike `What it means` and `Using it`."""
-    first = heading.partition(" ")[0]
-    return not _QUESTION.match(heading) and not first.lower().endswith("ing") and not heading.endswith("?")
+    first = heading.partition(" ")[0].lower()
+    return bool(_PLURAL.search(heading)) and not (_QUESTION.match(heading) or first.endswith("ing") or ":" in heading)
 
 
 def about_page(page: str) -> list[str]:
