@@ -26,9 +26,11 @@ from pipeline.evaluation.session import Models, Plan, cases_of, measure, write
 from pipeline.llm import BASE, ChatModel, ModelHost
 from pipeline.settings import PipelineSettings
 from pipeline.training.adapter import Adapter, read_adapter
-from pipeline.training.duplicates import NearDuplicates
-from pipeline.training.rows import file_hash, read_rows
+from pipeline.training.finetune import read_data
+from pipeline.training.rows import Skill
 from pipeline.training.serving import Verdict
+from pipeline.training.synthesis.filters import LEAK
+from pipeline.training.synthesis.near import HeldOut
 from pipeline.types import Role
 
 _SHOWN = 3
@@ -89,21 +91,20 @@ def _learned(request: Request, adapter: Adapter | None, cases: Sequence[Case]) -
     """Refuse questions that the adapter was trained on. Raises `PromotionError`, and `TrainingError` for the data."""
     if request.data is None:
         return ("Whether the questions are in the adapter's training data was not looked at: no --data.",)
-    files = [request.data / "train.jsonl", request.data / "held-out.jsonl"]
-    rows = read_rows([file for file in files if file.exists()] or files[:1])
+    data = read_data(request.data, tuple(Skill))
     trained_on = str(adapter.manifest.get("data", "")) if adapter else ""
-    if trained_on and trained_on != file_hash(*files):
+    if trained_on and trained_on != data.hash:
         raise PromotionError(
             f"{request.data} is not what {request.name} was trained on: its manifest names other data ({trained_on[:12]}…)."
         )
-    held_out = NearDuplicates(case.question for case in cases)
-    asked = dict.fromkeys(row.question.rpartition("Question: ")[2] for row in rows)
-    known = {match.text for question in asked if (match := held_out.find(question))}
-    if known:
-        some = "; ".join(sorted(known)[:_SHOWN])
+    held_out = HeldOut([case.question for case in cases])
+    asked = dict.fromkeys(row.question.rpartition("Question: ")[2] for row in (*data.train, *data.held_out))
+    leaked = [question for question in asked if held_out.similarity(question) >= LEAK]  # as `synthesize --held-out`
+    if leaked:
+        some = "; ".join(leaked[:_SHOWN])
         raise PromotionError(
-            f"{len(known)} of the questions, or near-duplicates, are in {request.data} ({some}): an adapter that was trained "
-            "on them proves nothing. Give questions that were held out, or train again with --held-out."
+            f"{len(leaked)} rows of {request.data} ask what {request.plan.questions.name} asks, or nearly ({some}): an adapter "
+            "that was trained on them proves nothing. Give questions that were held out, or train again with --held-out."
         )
     return ()
 

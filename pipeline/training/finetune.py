@@ -25,6 +25,7 @@ from pipeline.training.encoding import Encoded, Example, encode
 from pipeline.training.manifest import Manifest
 from pipeline.training.recipe import Recipe
 from pipeline.training.rows import Row, Skill, corpus_hash, file_hash, read_rows
+from pipeline.training.serving import write_probes
 
 TRAIN, HELD_OUT = "train.jsonl", "held-out.jsonl"
 LOOKED_AT = 48
@@ -113,11 +114,11 @@ def finetune(job: Job, report: Callable[[Any], None], say: Callable[[str], None]
     if trainer.state.global_step < trainer.state.max_steps:
         raise Stopped(trainer.state.global_step)
     made = _manifest(job, data, base, encoded, trainer, log, tokenizer.chat_template)
-    _finish(job, trainer, log, made)
+    _finish(job, trainer, log, made, data.train)
     return made
 
 
-def _finish(job: Job, trainer: Any, log: Any, made: Manifest) -> None:
+def _finish(job: Job, trainer: Any, log: Any, made: Manifest, rows: Sequence[Row]) -> None:
     from pipeline.training.lora import save_adapter  # noqa: PLC0415
 
     saved = job.out / checkpoints.FOLDER / "adapter"
@@ -129,6 +130,7 @@ def _finish(job: Job, trainer: Any, log: Any, made: Manifest) -> None:
         title = f"{made.name}: {made.steps:,} steps, {made.tokens:,} tokens"
         curve = loss_curve(log.curve("loss"), log.curve("held_out"), title=title)
         (job.out / "loss.svg").write_text(curve, encoding="utf-8")
+        write_probes(job.out, rows)
         manifest.write(job.out, made)
     except OSError as exc:
         raise TrainingError(

@@ -182,8 +182,8 @@ async def test_a_server_that_ignores_the_candidate_promotes_nothing(bench: Bench
 
 
 async def test_questions_that_the_adapter_was_trained_on_judge_nothing(bench: Bench) -> None:
-    data = write_data(bench.folder / "rows", "What's the thing that people call number 3?")
-    with pytest.raises(PromotionError, match="1 of the questions, or near-duplicates"):
+    data = write_data(bench.folder / "rows", "what is the thing that people call number 3")
+    with pytest.raises(PromotionError, match=r"1 rows of .* ask what held-out\.jsonl asks"):
         await bench.promote(remembering, bench.request(data=data))
 
 

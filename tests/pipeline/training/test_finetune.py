@@ -20,7 +20,7 @@ from pipeline.training import manifest
 from pipeline.training.finetune import Job, Stopped, finetune
 from tests.pipeline.training.tiny import a_data_folder, a_recipe, tiny_base
 
-FILES = {"adapter_config.json", "adapter_model.safetensors", "log.jsonl", "loss.svg", "manifest.json"}
+FILES = {"adapter_config.json", "adapter_model.safetensors", "check.json", "log.jsonl", "loss.svg", "manifest.json"}
 
 
 class Killed(BaseException):

@@ -24,8 +24,9 @@ from pipeline.training.gguf_adapter import permuted, read_base, served_adapter
 from pipeline.training.rows import file_hash
 from tests.fakes.tiny_llama import VOCABULARY, hugging_face, tiny_llama, with_peft, write_adapter, write_gguf
 
-TOLERANCE = 0.02
-"""Largest difference of a log-probability, of any token. Measured: .004; without the permutation: 4."""
+TOLERANCE = 0.05
+"""Largest difference of a log-probability (nats), of any token, for an adapter that moves them by 6. Measured with three
+other seeds: .009 to .037, the plain base .006 to .012 (llama.cpp multiplies in float16); without the permutation 6."""
 LETTER = 260
 PROMPTS = ([1, 260, 264, 268, 261], [1, *range(259, 285)], [1, 270, 270, 259, 283, 262, 275])
 
@@ -102,7 +103,7 @@ def _apart(ours: list[Floats], theirs: list[Floats]) -> float:
 @live
 async def test_the_servers_log_probabilities_with_the_adapter_are_pefts(served: Served) -> None:
     assert _apart(await served.said("docs"), served.expected["docs"]) < TOLERANCE
-    assert _apart(served.expected["docs"], served.expected[BASE]) > 50 * TOLERANCE
+    assert _apart(served.expected["docs"], served.expected[BASE]) > 20 * TOLERANCE
 
 
 @live
@@ -112,7 +113,7 @@ async def test_beside_its_adapters_the_server_still_serves_the_plain_base(served
 
 @live
 async def test_without_the_permutation_of_q_and_k_they_are_not(served: Served) -> None:
-    assert _apart(await served.said("unpermuted"), served.expected["docs"]) > 50 * TOLERANCE
+    assert _apart(await served.said("unpermuted"), served.expected["docs"]) > 20 * TOLERANCE
 
 
 @live
