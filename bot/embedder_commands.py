@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.app import Core
-from bot.embedding import Embedding, keep_copy, open_embedding, open_promoted
+from bot.embedding import Embedding, forget_copies, keep_copy, open_embedding, open_promoted
 from bot.errors import BotError
 from pipeline.evaluation.cases import Case, read_cases, with_drafts
 from pipeline.evaluation.corpus import SyncedCorpus, with_known_gold
@@ -17,7 +17,6 @@ from pipeline.evaluation.embedders import Verdict, compare, figures
 from pipeline.evaluation.vectors import CachingEmbedder
 from pipeline.knowledge.embedders import Embedders, Switched
 from pipeline.knowledge.rebuilding import Rebuild
-from pipeline.retrieval.models import find
 
 Event = dict[str, Any]
 Progress = Callable[[int, int], None]
@@ -32,8 +31,9 @@ async def promote_embedder(core: Core, params: Mapping[str, Any]) -> AsyncGenera
         if candidate.fingerprint == core.embedding.fingerprint:
             raise BotError(f"{params['model']} ({candidate.fingerprint}) is in service already.")
         cases = await _cases(core, params)
-        kept = await asyncio.to_thread(keep_copy, params["model"], candidate.fingerprint, core.settings)
-        await registry.begin(candidate.fingerprint, kept)
+        await asyncio.to_thread(keep_copy, candidate.model, candidate.fingerprint, core.settings)
+        await registry.begin(candidate.fingerprint, candidate.model)
+        compared_with = core.embedding
         async for event in _reported(lambda progress: _fill(core, registry, candidate, progress), "building"):
             if event["event"] == "progress":
                 yield event
@@ -48,11 +48,14 @@ async def promote_embedder(core: Core, params: Mapping[str, Any]) -> AsyncGenera
         assert verdict
         yield {"event": "verdict", "better": verdict.better, "arms": figures(verdict)}
         if not verdict.better and not params["force"]:
-            await registry.refuse(candidate.fingerprint, kept, {"arms": figures(verdict)})
+            await registry.refuse(candidate.fingerprint, candidate.model, {"arms": figures(verdict)})
+            await asyncio.to_thread(forget_copies, core.settings, (candidate.fingerprint,))
             raise BotError(
                 f"{candidate.fingerprint} is not better than {core.embedding.fingerprint} on these questions: it was not"
                 " promoted, and the record says so (`promptai embedder list`). --force promotes it all the same."
             )
+        if core.embedding is not compared_with:
+            raise BotError("Another embedder was promoted meanwhile: nothing was switched. Run it again.")
         yield await _switch(core, registry, candidate, {"arms": figures(verdict), "forced": not verdict.better})
     except BaseException:
         if core.embedding is not candidate:
@@ -88,7 +91,7 @@ async def _switch(core: Core, registry: Embedders, new: Embedding, record: Mappi
 
 def _measure_alike(old: Embedding, new: Embedding) -> bool:
     """Whether both cut documents into the same passages: the same tokenizer and window. Blocking."""
-    files = [find(each.model) / "tokenizer.json" for each in (old, new)]
+    files = [each.folder / "tokenizer.json" for each in (old, new)]
     texts = [file.read_bytes() if file.is_file() else b"" for file in files]
     return bool(texts[0]) and texts[0] == texts[1] and old.embedder.max_tokens == new.embedder.max_tokens
 

@@ -34,7 +34,9 @@ class Embedding:
     """What vectors are made and compared with."""
 
     model: str
-    """Name or folder."""
+    """Name or folder, as it was given or recorded."""
+    folder: Path
+    """Where it lies on this machine."""
     fingerprint: str
     embedder: SentenceTransformerEmbedder
     vectors: ChromaVectors
@@ -43,25 +45,30 @@ class Embedding:
     @property
     def weights(self) -> Weights:
         """The retriever's, in this embedder's scale."""
-        return replace(Weights(), distrust=self.thresholds.distrust, trust=self.thresholds.trust)
+        return self.thresholds.applied(Weights())
 
     def min_similarity(self, settings: PipelineSettings) -> float:
-        """PROMPTAI_MIN_SIMILARITY where it is set, else what the embedder brings."""
-        explicit = "min_similarity" in settings.model_fields_set
-        return settings.min_similarity if explicit else self.thresholds.min_similarity
+        """What is answered from."""
+        return least_similarity(settings, self.thresholds)
 
     async def close(self) -> None:
         await self.embedder.close()
         await self.vectors.close()
 
 
+def least_similarity(settings: PipelineSettings, thresholds: Thresholds) -> float:
+    """PROMPTAI_MIN_SIMILARITY where it is set, else what the embedder brings."""
+    return settings.min_similarity if "min_similarity" in settings.model_fields_set else thresholds.min_similarity
+
+
 async def open_embedding(model: str, settings: PipelineSettings, beside: ChromaVectors | None = None) -> Embedding:
     """An embedder by name or folder, with its index. Raises `IndexUnavailable`."""
     embedder = SentenceTransformerEmbedder(model)
-    fingerprint, thresholds = await asyncio.to_thread(lambda: (embedder.fingerprint, read_thresholds(find(model))))
+    folder, fingerprint = await asyncio.to_thread(lambda: (find(model), embedder.fingerprint))
+    thresholds = await asyncio.to_thread(read_thresholds, folder)
     place = settings.chroma_url or settings.data_dir / "chroma"
     vectors = beside.beside(fingerprint) if beside else ChromaVectors(place, fingerprint)
-    return Embedding(model, fingerprint, embedder, vectors, thresholds)
+    return Embedding(model, folder, fingerprint, embedder, vectors, thresholds)
 
 
 async def open_serving(registry: Embedders, settings: PipelineSettings) -> Embedding:
@@ -85,21 +92,20 @@ async def open_promoted(
             f" {known.fingerprint}. Put the old folder back, or promote the new one, or run"
             " `promptai embedder forget --all` and `promptai sync` to return to EMBEDDING_MODEL."
         )
-    return found
+    return replace(found, model=known.model)
 
 
-def keep_copy(model: str, fingerprint: str, settings: PipelineSettings) -> str:
-    """Copy an embedder's folder into the data folder, whole or not at all; a name on the hub stays one. Returns where it is.
+def keep_copy(model: str, fingerprint: str, settings: PipelineSettings) -> None:
+    """Copy an embedder's folder into the data folder, whole or not at all; a name on the hub needs none.
 
     Blocking. Raises `IndexUnavailable`.
     """
     folder = Path(model)
     if not folder.is_dir():
-        return model
+        return
     place = settings.data_dir / FOLDER / fingerprint
-    kept = place / folder.name
-    if kept.is_dir():
-        return str(kept)
+    if (place / folder.name).is_dir():
+        return
     unfinished = place.with_name(f"{fingerprint}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     try:
@@ -110,7 +116,6 @@ def keep_copy(model: str, fingerprint: str, settings: PipelineSettings) -> str:
         raise IndexUnavailable(
             f"The embedder cannot be copied to {place} ({exc.strerror or exc}). Make room and try again; nothing was changed."
         ) from exc
-    return str(kept)
 
 
 def forget_copies(settings: PipelineSettings, fingerprints: tuple[str, ...]) -> None:

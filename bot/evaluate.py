@@ -6,7 +6,7 @@ import asyncio
 import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from bot.adapters import calibration_of
 from bot.answering import answering_options
 from bot.app import model_host, open_core, who_serves
+from bot.embedding import least_similarity
 from bot.promotion import Serving
 from bot.settings import BotSettings
 from pipeline.errors import EvaluationError
@@ -29,6 +30,8 @@ from pipeline.evaluation.vectors import CachingEmbedder
 from pipeline.llm import BASE, ChatModel, ModelHost
 from pipeline.llm.tgi import ModelServer
 from pipeline.retrieval.embedder import SentenceTransformerEmbedder
+from pipeline.retrieval.models import find
+from pipeline.retrieval.thresholds import read_thresholds
 from pipeline.settings import PipelineSettings
 
 out = Console(highlight=False)
@@ -62,10 +65,12 @@ async def run(request: Request, bot: BotSettings, settings: PipelineSettings) ->
         models = None
         if needs_model(plan, arms) or request.judge:
             models = await stack.enter_async_context(_models(request, settings, serving))
+        least = least_similarity(settings, corpus.thresholds)
+        options = replace(answering_options(settings, serving), min_similarity=least)
         with progress_bar(quiet=request.as_json) as bar:
             task = bar.add_task("", total=None)
             report = await evaluate(
-                plan, cases, arms, corpus=corpus, models=models, options=answering_options(settings, serving),
+                plan, cases, arms, corpus=corpus, models=models, options=options,
                 about=_about(request, cases, arms, embedder, models),
                 progress=lambda done, total, what: bar.update(task, completed=done, total=total, description=what[:40]),
             )  # fmt: skip
@@ -87,7 +92,9 @@ async def open_corpus(
             core = await stack.enter_async_context(open_core(bot, settings))
             embedder = CachingEmbedder(core.embedder, cache)
             stack.callback(embedder.save)
-            yield await SyncedCorpus.open(core.catalog, embedder, core.vectors, core.keywords, tenant), embedder
+            thresholds = core.embedding.thresholds
+            synced = await SyncedCorpus.open(core.catalog, embedder, core.vectors, core.keywords, tenant, thresholds)
+            yield synced, embedder
             return
         model = SentenceTransformerEmbedder(settings.embedding_model)
         stack.push_async_callback(model.close)
@@ -95,9 +102,10 @@ async def open_corpus(
         stack.callback(embedder.save)
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         err.print(f"[dim]Reading and embedding {source} …[/]")
-        corpus = await read_corpus(source, embedder, folder)
+        thresholds = await asyncio.to_thread(lambda: read_thresholds(find(settings.embedding_model)))
+        read = await read_corpus(source, embedder, folder, thresholds)
         embedder.save()
-        yield corpus, embedder
+        yield read, embedder
 
 
 @asynccontextmanager

@@ -23,8 +23,11 @@ from pipeline.retrieval.keywords import TantivyKeywords
 from pipeline.retrieval.memory import MemoryVectors, MemoryVisibility
 from pipeline.retrieval.protocols import KeywordIndex, VectorIndex
 from pipeline.retrieval.retriever import Retriever as HybridRetriever
+from pipeline.retrieval.thresholds import Thresholds
 from pipeline.retrieval.weights import Weights
 from pipeline.types import SHARED, Document, Passage
+
+_DEFAULT = Thresholds()
 
 
 class Corpus(Protocol):
@@ -33,6 +36,10 @@ class Corpus(Protocol):
     @property
     def fingerprint(self) -> str:
         """Equal for equal documents and embedders."""
+
+    @property
+    def thresholds(self) -> Thresholds:
+        """The embedder's."""
 
     async def pages(self) -> Sequence[str]:
         """Locations of all documents."""
@@ -46,8 +53,16 @@ class Corpus(Protocol):
 class MemoryCorpus:
     """Passages given as they are, indexed for this process alone."""
 
-    def __init__(self, passages: Sequence[Passage], embedder: CachingEmbedder, keywords: KeywordIndex) -> None:
+    def __init__(
+        self,
+        passages: Sequence[Passage],
+        embedder: CachingEmbedder,
+        keywords: KeywordIndex,
+        thresholds: Thresholds = _DEFAULT,
+    ) -> None:
+        """`thresholds`: the embedder's; what is measured is to be what would serve."""
         self._embedder = embedder
+        self.thresholds = thresholds
         self._keywords = keywords
         self._vectors = MemoryVectors()
         self._visibility = MemoryVisibility(passages)
@@ -70,6 +85,7 @@ class MemoryCorpus:
         return self._pages.get(page, ())
 
     def retriever(self, weights: Weights) -> Retriever:
+        weights = self.thresholds.applied(weights)
         return HybridRetriever(self._embedder, self._vectors, self._keywords, self._visibility, weights)
 
 
@@ -86,8 +102,10 @@ class SyncedCorpus:
         documents: Mapping[str, str],
         fingerprint: str,
         tenant: str,
+        thresholds: Thresholds = _DEFAULT,
     ) -> None:
         self._catalog = catalog
+        self.thresholds = thresholds
         self._embedder = embedder
         self._vectors = vectors
         self._keywords = keywords
@@ -97,7 +115,13 @@ class SyncedCorpus:
 
     @classmethod
     async def open(
-        cls, catalog: Catalog, embedder: CachingEmbedder, vectors: VectorIndex, keywords: KeywordIndex, tenant: str
+        cls,
+        catalog: Catalog,
+        embedder: CachingEmbedder,
+        vectors: VectorIndex,
+        keywords: KeywordIndex,
+        tenant: str,
+        thresholds: Thresholds = _DEFAULT,
     ) -> SyncedCorpus:
         """Raises `EvaluationError` if nothing has been synced."""
         found = [*await catalog.documents(SHARED), *await catalog.documents(tenant)]
@@ -112,6 +136,7 @@ class SyncedCorpus:
             documents={document.location: document.id for document in found},
             fingerprint=_hash(embedder.fingerprint, *versions),
             tenant=tenant,
+            thresholds=thresholds,
         )
 
     async def pages(self) -> Sequence[str]:
@@ -124,16 +149,19 @@ class SyncedCorpus:
         return Splitter(self._embedder).split(document) if document else ()
 
     def retriever(self, weights: Weights) -> Retriever:
+        weights = self.thresholds.applied(weights)
         return HybridRetriever(self._embedder, self._vectors, self._keywords, self._catalog, weights)
 
 
-async def read_corpus(path: Path, embedder: CachingEmbedder, folder: Path) -> MemoryCorpus:
+async def read_corpus(
+    path: Path, embedder: CachingEmbedder, folder: Path, thresholds: Thresholds = _DEFAULT
+) -> MemoryCorpus:
     """A folder of documents, or JSON lines of sections (page, title, section, text; id is the section's anchor).
 
     `folder`: an empty one for the keyword index. Raises `EvaluationError`, `SourceNotFound`.
     """
     passages = await read_passages(path, embedder)
-    corpus = MemoryCorpus(passages, embedder, TantivyKeywords(folder))
+    corpus = MemoryCorpus(passages, embedder, TantivyKeywords(folder), thresholds)
     await corpus.index()
     return corpus
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from pipeline.errors import IndexUnavailable
@@ -25,6 +25,10 @@ class Thresholds:
     """See `Weights.distrust`."""
     trust: float = _WEIGHTS.trust
     """See `Weights.trust`."""
+
+    def applied(self, weights: Weights) -> Weights:
+        """The weights with their gate in this embedder's scale."""
+        return replace(weights, distrust=self.distrust, trust=self.trust)
 
 
 def read_thresholds(folder: Path) -> Thresholds:

@@ -69,6 +69,7 @@ def fit(
         eval_strategy="steps", eval_steps=every, save_strategy="steps", save_steps=every, save_total_limit=2,
         load_best_model_at_end=True, metric_for_best_model="eval_mrr", greater_is_better=True,
         logging_steps=max(1, min(10, every)), disable_tqdm=True, report_to="none", dataloader_pin_memory=False,
+        use_cpu=model.device.type == "cpu",
     )  # fmt: skip
     trainer = _trainer(examples)(
         model=model, args=arguments, train_dataset=Dataset.from_dict(columns), evaluator=_evaluator(judge),
