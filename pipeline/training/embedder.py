@@ -24,7 +24,7 @@ from pipeline.training import similarities
 from pipeline.training.curve import curve
 from pipeline.training.embedder_quality import HeldOut, encode, held_out, judge
 from pipeline.training.embedder_recipe import EmbedderRecipe, Work
-from pipeline.training.embedder_trainer import Progress, Triple, fit, prepare
+from pipeline.training.embedder_trainer import Progress, Triple, fit, has_bf16, prepare
 from pipeline.training.negatives import mine
 from pipeline.training.pairs import Pair, Split, passages_of, read_pairs, split_by_document
 from pipeline.training.rows import corpus_hash, file_hash
@@ -131,17 +131,21 @@ def _train(
 
 
 def _triples(model: SentenceTransformer, pairs: Sequence[Pair], recipe: EmbedderRecipe) -> list[Triple]:
-    """Where a negative is wanted and none was found, another pair's passage stands in: the columns are as long as each other."""
+    """With a hard negative each, and the pairs for which there is none left out; or none at all where most have none."""
     pool = passages_of(pairs)
+    plain = [Triple(pair.question, pair.passage, "") for pair in pairs]
     if not recipe.hard_negatives:
-        return [Triple(pair.question, pair.passage, "") for pair in pairs]
-    questions = encode(model, [pair.question for pair in pairs])
-    mined = mine(pairs, questions, encode(model, [pair.passage for pair in pool.values()]), margin=recipe.margin)
-    return [
+        return plain
+    bf16 = has_bf16(recipe)
+    questions = encode(model, [pair.question for pair in pairs], bf16=bf16)
+    passages = encode(model, [pair.passage for pair in pool.values()], bf16=bf16)
+    mined = mine(pairs, questions, passages, margin=recipe.margin)
+    hard = [
         Triple(pair.question, pair.passage, pool[negative].passage)
         for pair, negative in zip(pairs, mined, strict=True)
         if negative is not None
     ]
+    return hard if 2 * len(hard) > len(pairs) else plain
 
 
 def _mixed(

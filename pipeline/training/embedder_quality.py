@@ -71,7 +71,13 @@ def figures(questions: Floats, passages: Floats, gold: Sequence[frozenset[int]])
     }
 
 
-def encode(model: SentenceTransformer, texts: Sequence[str]) -> Floats:
-    """Unit vectors, one row a text."""
-    rows = model.encode(list(texts), batch_size=16, normalize_embeddings=True, show_progress_bar=False)
-    return np.asarray(rows, dtype=np.float32)
+def encode(model: SentenceTransformer, texts: Sequence[str], *, bf16: bool = False) -> Floats:
+    """Unit vectors, one row a text. `bf16`: twice as quick where the machine has it, and exact enough to mine with."""
+    import torch  # noqa: PLC0415  # loaded with the model
+
+    with torch.autocast(model.device.type, dtype=torch.bfloat16, enabled=bf16):
+        rows = model.encode(
+            list(texts), batch_size=16, normalize_embeddings=True, show_progress_bar=False, convert_to_tensor=True
+        )
+    found: Floats = rows.float().cpu().numpy()
+    return found / np.linalg.norm(found, axis=1, keepdims=True)

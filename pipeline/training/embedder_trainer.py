@@ -65,7 +65,7 @@ def fit(
         columns["negative"] = [t.negative for t in triples]
     arguments = SentenceTransformerTrainingArguments(
         output_dir=str(folder), max_steps=steps, per_device_train_batch_size=recipe.batch,
-        learning_rate=recipe.learning_rate, warmup_ratio=recipe.warmup, seed=recipe.seed, bf16=_bf16(recipe),
+        learning_rate=recipe.learning_rate, warmup_ratio=recipe.warmup, seed=recipe.seed, bf16=has_bf16(recipe),
         eval_strategy="steps", eval_steps=every, save_strategy="steps", save_steps=every, save_total_limit=2,
         load_best_model_at_end=True, metric_for_best_model="eval_mrr", greater_is_better=True,
         logging_steps=max(1, min(10, every)), disable_tqdm=True, report_to="none", dataloader_pin_memory=False,
@@ -114,7 +114,7 @@ def _last_checkpoint(folder: Path) -> Path | None:
     return max(whole)[1] if whole else None
 
 
-def _bf16(recipe: EmbedderRecipe) -> bool:
+def has_bf16(recipe: EmbedderRecipe) -> bool:
     """Only where it is in hardware: emulated, it is slower than single precision."""
     import torch  # noqa: PLC0415
 
