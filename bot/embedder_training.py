@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from pipeline.training.embedder import Trained, Work, finetune
+from pipeline.training.embedder import Trained, Work, checkpoints_of, finetune
 from pipeline.training.embedder_recipe import read_recipe
 
 err = Console(stderr=True, highlight=False)
@@ -19,12 +20,14 @@ RECIPE = Path("manifests/training/embedder-minilm.yaml")
 PAIRS = "pairs.jsonl"
 
 
-def train(data: Path, out: Path, *, recipe: Path = RECIPE, base: str | None = None) -> Trained:
-    """Train on `data`'s pairs. Raises `TrainingError`."""
+def train(data: Path, out: Path, *, recipe: Path = RECIPE, base: str | None = None, fresh: bool = False) -> Trained:
+    """Train on `data`'s pairs; `fresh` forgets the checkpoints of an earlier run. Raises `TrainingError`."""
     warnings.filterwarnings("ignore")  # the libraries' own, about arguments that are ours to choose
     logging.getLogger("transformers").setLevel(logging.ERROR)
     chosen = read_recipe(recipe)
     work = Work(data / PAIRS, out, replace(chosen, base=base) if base else chosen)
+    if fresh:
+        shutil.rmtree(checkpoints_of(out), ignore_errors=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=err, transient=True) as bar:
         task = bar.add_task("Starting …", total=None)

@@ -18,38 +18,60 @@ if TYPE_CHECKING:
     from pipeline.training.watching import Progress
 
 
+ADAPTER_RECIPE = Path("manifests/training/cpu-135m.yaml")
+
+
 class What(StrEnum):
     """What can be trained."""
 
     LM = "lm"
+    EMBEDDER = "embedder"
 
 
 @app.command(rich_help_panel="Fine-tuning")
 def finetune(
     data: Annotated[Path, typer.Option("--data", "-d", help="Folder that `promptai synthesize` wrote.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The adapter's folder; a second run goes on there.")],
-    recipe: Annotated[Path, typer.Option("--recipe", "-r", help="YAML; see manifests/training/.")] = Path(
-        "manifests/training/cpu-135m.yaml"
-    ),
-    what: Annotated[What, typer.Option("--what", help="Which model.")] = What.LM,
+    recipe: Annotated[
+        Path | None,
+        typer.Option(
+            "--recipe", "-r", help="YAML. Default: cpu-135m.yaml or embedder-minilm.yaml, of manifests/training/."
+        ),
+    ] = None,
+    what: Annotated[
+        What, typer.Option("--what", help="The drafter and answerer, or the embedder that finds passages.")
+    ] = What.LM,
     base: Annotated[
         str | None, typer.Option(help="Another base than the recipe's: a folder, a .gguf file or a Hub name.")
     ] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Forget an earlier run in the same folder.")] = False,
 ) -> None:
-    """Train an adapter on synthesised rows; started again, it goes on from its last checkpoint.
+    """Train an adapter on synthesised rows, or the embedder on pairs; started again, it goes on from its last checkpoint.
 
-    Example: promptai finetune --data training --recipe manifests/training/cpu-135m.yaml --out adapters/product
+    Examples: promptai finetune --data training --recipe manifests/training/cpu-135m.yaml --out adapters/product;
+    promptai finetune --what embedder --data training --out embedders/product
     """
-    assert what is What.LM
+    if what is What.EMBEDDER:
+        _train_embedder(data, out, recipe, base, fresh)
+        return
     from pipeline.errors import PipelineError
     from pipeline.training.finetune import Job
     from pipeline.training.recipe import read_recipe
 
     _, settings = read_settings()
     try:
-        job = Job(data, read_recipe(recipe, base=base), out, settings.data_dir / "bases", fresh)
+        job = Job(data, read_recipe(recipe or ADAPTER_RECIPE, base=base), out, settings.data_dir / "bases", fresh)
         _train(job)
+    except PipelineError as error:
+        fail(str(error))
+
+
+def _train_embedder(data: Path, out: Path, recipe: Path | None, base: str | None, fresh: bool) -> None:
+    from bot.embedder_training import RECIPE, train
+    from pipeline.errors import PipelineError
+
+    try:
+        train(data, out, recipe=recipe or RECIPE, base=base, fresh=fresh)
     except PipelineError as error:
         fail(str(error))
 

@@ -20,14 +20,14 @@ Curve = Sequence[tuple[int, float]]
 """(step, loss)."""
 
 
-def loss_curve(train: Curve, held_out: Curve, *, title: str) -> str:
+def loss_curve(train: Curve, held_out: Curve, *, title: str, unit: str = "loss a token (nats)") -> str:
     """A whole SVG file. `train` must not be empty."""
     points = [*train, *held_out]
     low, high = min(y for _, y in points), max(y for _, y in points)
     margin = (high - low) * 0.06 or 0.1
     across = Axis(0, max(x for x, _ in points), _LEFT, WIDTH - _RIGHT)
     up = Axis(max(0.0, low - margin), high + margin, HEIGHT - _BOTTOM, _TOP)
-    parts = [*_axes(across, up), f'<text class="title" x="{_LEFT}" y="18">{escape(title)}</text>']
+    parts = [*_axes(across, up, unit), f'<text class="title" x="{_LEFT}" y="18">{escape(title)}</text>']
     parts.append(_path("raw", train, across, up))
     parts.append(_path("smooth", smoothed(train), across, up))
     if held_out:
@@ -56,7 +56,7 @@ def smoothed(curve: Curve, share: float = 0.05) -> list[tuple[int, float]]:
     return result
 
 
-def _axes(across: Axis, up: Axis) -> list[str]:
+def _axes(across: Axis, up: Axis, unit: str) -> list[str]:
     parts = []
     for tick in up.ticks():
         y = up.at(tick)
@@ -68,7 +68,7 @@ def _axes(across: Axis, up: Axis) -> list[str]:
     parts.append(
         f'<text class="tick" x="{(_LEFT + WIDTH - _RIGHT) / 2}" y="{HEIGHT - 6}" text-anchor="middle">step</text>'
     )
-    parts.append(f'<text class="tick" x="{_LEFT}" y="{_TOP - 6}">loss a token (nats)</text>')
+    parts.append(f'<text class="tick" x="{_LEFT}" y="{_TOP - 6}">{escape(unit)}</text>')
     return parts
 
 

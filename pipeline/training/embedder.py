@@ -6,56 +6,29 @@ from and how), `thresholds.json` (its scale of similarities, see `similarities.p
 
 from __future__ import annotations
 
-import hashlib
-import json
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from dataclasses import asdict
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import IndexUnavailable, TrainingError
-from pipeline.retrieval.models import content_hash, find, load
+from pipeline.retrieval.models import find, load
 from pipeline.retrieval.thresholds import read_thresholds, write_thresholds
 from pipeline.training import similarities
-from pipeline.training.curve import curve
+from pipeline.training.curves import loss_curve
+from pipeline.training.embedder_manifest import Trained, identity_of, write_manifest
 from pipeline.training.embedder_quality import HeldOut, encode, held_out, judge
 from pipeline.training.embedder_recipe import EmbedderRecipe, Work
 from pipeline.training.embedder_trainer import Progress, Triple, fit, has_bf16, prepare
 from pipeline.training.negatives import mine
 from pipeline.training.pairs import Pair, Split, passages_of, read_pairs, split_by_document
-from pipeline.training.rows import corpus_hash, file_hash
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
 __all__ = ["EmbedderRecipe", "Trained", "Work", "finetune"]
-
-MANIFEST = "manifest.json"
-
-
-@dataclass(frozen=True, slots=True)
-class Trained:
-    """What came out; `manifest.json` holds the same."""
-
-    pairs: int
-    held_out: int
-    hard_negatives: int
-    """Pairs for which one was found."""
-    truncated: int
-    """Passages longer than the recipe's `max_tokens`."""
-    steps: int
-    mix: float
-    """Share of the trained weights in the result."""
-    before: Mapping[str, float]
-    """The base's figures on the held-out pairs."""
-    after: Mapping[str, float]
-    tried: Mapping[str, float]
-    """Mix -> its MRR on the held-out pairs."""
-    thresholds: Mapping[str, float]
 
 
 def finetune(work: Work, progress: Progress) -> Trained:
@@ -71,8 +44,8 @@ def finetune(work: Work, progress: Progress) -> Trained:
         model = load(work.recipe.base, folder)
     except IndexUnavailable as exc:
         raise TrainingError(f"The recipe's base cannot be loaded. {exc}") from exc
-    checkpoints = work.out.with_name(work.out.name + ".checkpoints")
-    identity = _identity(work, folder)
+    checkpoints = checkpoints_of(work.out)
+    identity = identity_of(work, folder)
     try:
         prepare(checkpoints, identity)
         trained = _train(work, split, folder, model, checkpoints, identity, progress)
@@ -83,6 +56,11 @@ def finetune(work: Work, progress: Progress) -> Trained:
         ) from exc
     shutil.rmtree(checkpoints, ignore_errors=True)
     return trained
+
+
+def checkpoints_of(out: Path) -> Path:
+    """Where a training into `out` keeps its checkpoints: beside it, since all that lies in an embedder's folder names it."""
+    return out.with_name(out.name + ".checkpoints")
 
 
 def _train(
@@ -124,8 +102,8 @@ def _train(
     shutil.rmtree(unfinished, ignore_errors=True)
     model.save_pretrained(str(unfinished), create_model_card=False)
     write_thresholds(unfinished, thresholds)
-    (unfinished / MANIFEST).write_text(json.dumps(_manifest(work, identity, result), indent=1) + "\n")
-    (unfinished / "loss.svg").write_text(curve(log))
+    write_manifest(unfinished, work, identity, result)
+    (unfinished / "loss.svg").write_text(_plot(log, result))
     unfinished.replace(work.out)
     return result
 
@@ -185,23 +163,7 @@ def _truncated(model: SentenceTransformer, pairs: Sequence[Pair], most: int) -> 
     return sum(1 for ids in tokenizer(texts, truncation=False, verbose=False)["input_ids"] if len(ids) > most)
 
 
-def _identity(work: Work, base: Path) -> dict[str, str]:
-    """What a checkpoint belongs to."""
-    recipe = hashlib.sha256(json.dumps(asdict(work.recipe), sort_keys=True).encode()).hexdigest()
-    return {"pairs": file_hash(work.pairs), "recipe": recipe, "base": content_hash(base)}
-
-
-def _manifest(work: Work, identity: Mapping[str, str], trained: Trained) -> dict[str, Any]:
-    packages = ("sentence-transformers", "transformers", "torch", "datasets", "accelerate")
-    return {
-        "what": "embedder",
-        "name": work.out.name,
-        "base": work.recipe.base,
-        "base_hash": identity["base"],
-        "data_hash": identity["pairs"],
-        "corpus_hash": corpus_hash(work.pairs.parent),
-        "recipe": asdict(work.recipe),
-        "result": asdict(trained),
-        "versions": {name: version(name) for name in packages},
-        "date": datetime.now(UTC).date().isoformat(),
-    }
+def _plot(log: Sequence[Mapping[str, Any]], result: Trained) -> str:
+    losses = [(int(entry["step"]), float(entry["loss"])) for entry in log if "loss" in entry]
+    title = f"Embedder: held-out MRR {result.before['mrr']:.3f} before, {result.after['mrr']:.3f} after"
+    return loss_curve(losses or [(0, 0.0)], [], title=title, unit="loss a question (nats)")

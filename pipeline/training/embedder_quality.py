@@ -80,4 +80,5 @@ def encode(model: SentenceTransformer, texts: Sequence[str], *, bf16: bool = Fal
             list(texts), batch_size=16, normalize_embeddings=True, show_progress_bar=False, convert_to_tensor=True
         )
     found: Floats = rows.float().cpu().numpy()
-    return found / np.linalg.norm(found, axis=1, keepdims=True)
+    unit: Floats = found / np.linalg.norm(found, axis=1, keepdims=True)
+    return unit

@@ -11,7 +11,6 @@ import pytest
 from pipeline.errors import IndexUnavailable, TrainingError
 from pipeline.retrieval.thresholds import Thresholds, read_thresholds, write_thresholds
 from pipeline.training.batches import Example, batch_count, batches
-from pipeline.training.curve import curve
 from pipeline.training.embedder_quality import figures, held_out
 from pipeline.training.embedder_recipe import EmbedderRecipe, read_recipe
 from pipeline.training.negatives import mine
@@ -164,10 +163,3 @@ def test_the_shipped_recipe_can_be_read_and_a_wrong_key_is_named(tmp_path: Path)
         file.write_text(content)
         with pytest.raises(TrainingError, match=said):
             read_recipe(file)
-
-
-def test_the_plot_names_both_series() -> None:
-    svg = curve([{"step": 1, "loss": 2.0}, {"step": 2, "loss": 1.0}, {"step": 2, "eval_mrr": 0.5}])
-    assert "loss: 2.000 to 1.000" in svg
-    assert "held-out MRR" in svg
-    assert curve([]).startswith("<svg")
