@@ -13,6 +13,7 @@ from pipeline.errors import TrainingError
 from pipeline.retrieval import SentenceTransformerEmbedder
 from pipeline.training import embedder as training
 from pipeline.training.embedder import EmbedderRecipe, Work, finetune
+from pipeline.training.pairs import Pair
 from tests.fakes.tiny_embedder import tiny_embedder, tiny_pairs
 
 QUICK = EmbedderRecipe(epochs=2, batch=8, learning_rate=0.02, max_tokens=32, bf16=False, patience=9, mixes=(0.5, 1.0))
@@ -40,12 +41,24 @@ def checkpoints(work: Work) -> Path:
     return work.out.with_name("out.checkpoints")
 
 
+@pytest.mark.parametrize(("lacking", "expected"), [(1, 5), (4, 6)])
+def test_pairs_without_a_hard_negative_are_left_out_unless_they_are_most(
+    lacking: int, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pairs = [Pair(f"q{n}", f"p{n}", f"id{n}", f"d{n}") for n in range(6)]
+    mined = [None] * lacking + ["id0"] * (6 - lacking)
+    monkeypatch.setattr(training, "encode", lambda *_, **__: None)
+    monkeypatch.setattr(training, "mine", lambda *_, **__: mined)
+    triples = training._triples(None, pairs, QUICK)  # type: ignore[arg-type]
+    assert len(triples) == expected
+    assert {bool(triple.negative) for triple in triples} == {expected == 5}
+
+
 async def test_a_trained_embedder_is_a_model_like_any_other_with_its_manifest(work: Work, base: Path) -> None:
     said: list[str] = []
     trained = finetune(work, lambda _done, _total, what: said.append(what))
     losses = [float(each.removeprefix("loss ")) for each in said if each.startswith("loss ")]
     assert losses[-1] < losses[0]
-    assert trained.hard_negatives > 0
     manifest = json.loads((work.out / "manifest.json").read_text())
     assert manifest["what"] == "embedder"
     assert len(manifest["data_hash"]) == len(manifest["base_hash"]) == 64
