@@ -38,7 +38,7 @@ async def check_adapter(host: ModelHost, settings: PipelineSettings, name: str) 
     folder = settings.adapter_folders.get(name)
     probes: tuple[Probe, ...] = ()
     if folder is not None and folder.suffix != ".gguf":
-        await asyncio.to_thread(read_adapter, folder)
+        await asyncio.to_thread(read_adapter, folder, values=False)
         probes = await asyncio.to_thread(read_probes, folder)
     return await check_served(host, name, probes)
 

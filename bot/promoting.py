@@ -84,7 +84,7 @@ async def promote(request: Request, bot: BotSettings, settings: PipelineSettings
 def _adapter(settings: PipelineSettings, name: str) -> Adapter | None:
     """The adapter's folder, where PROMPTAI_ADAPTERS says where it is. Raises `TrainingError` if it cannot be served."""
     folder = settings.adapter_folders.get(name)
-    return read_adapter(folder) if folder is not None and folder.suffix != ".gguf" else None
+    return read_adapter(folder, values=False) if folder is not None and folder.suffix != ".gguf" else None
 
 
 def _learned(request: Request, adapter: Adapter | None, cases: Sequence[Case]) -> tuple[str, ...]:

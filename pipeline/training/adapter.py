@@ -76,8 +76,11 @@ class Adapter:
     """What `promptai finetune` wrote; empty for an adapter from elsewhere."""
 
 
-def read_adapter(folder: Path) -> Adapter:
-    """Read all of it. Raises `TrainingError` for what is missing, broken, or could not be served."""
+def read_adapter(folder: Path, *, values: bool = True) -> Adapter:
+    """Read all of it. Raises `TrainingError` for what is missing, broken, or could not be served.
+
+    `values`: False reads shapes alone and leaves zeros for numbers, which take no memory: a 70B model's adapter has 3 GB.
+    """
     files = folder / CONFIG, folder / WEIGHTS
     missing = [file.name for file in files if not file.is_file()]
     if missing:
@@ -86,7 +89,7 @@ def read_adapter(folder: Path) -> Adapter:
         )
     config = _json(files[0])
     rank, alpha = _check_config(folder, config)
-    pairs = _pairs(folder, _tensors(files[1]), rank)
+    pairs = _pairs(folder, (_tensors if values else _shapes)(files[1]), rank)
     manifest = _json(folder / MANIFEST) if (folder / MANIFEST).is_file() else {}
     return Adapter(rank, alpha, pairs, file_hash(*files), manifest)
 
@@ -133,14 +136,38 @@ def _tensors(file: Path) -> dict[str, Floats]:
     try:
         found = safetensors.deserialize(file.read_bytes())
     except (OSError, safetensors.SafetensorError) as exc:
-        raise TrainingError(f"{file} is damaged ({exc}). Copy the adapter again, or train it again.") from exc
+        raise _damaged(file, exc) from exc
     return {name: _decoded(file, name, tensor) for name, tensor in found}
+
+
+def _shapes(file: Path) -> dict[str, Floats]:
+    """Zeros of all tensors' shapes."""
+    import safetensors  # noqa: PLC0415 - only where an adapter is read
+
+    found = {}
+    try:
+        with safetensors.safe_open(file, framework="np") as opened:
+            for name in opened.keys():  # noqa: SIM118 - no mapping
+                part = opened.get_slice(name)
+                _check_type(file, name, part.get_dtype())
+                found[name] = np.broadcast_to(np.float32(0), part.get_shape())
+    except (OSError, safetensors.SafetensorError) as exc:
+        raise _damaged(file, exc) from exc
+    return found
+
+
+def _damaged(file: Path, exc: Exception) -> TrainingError:
+    return TrainingError(f"{file} is damaged ({exc}). Copy the adapter again, or train it again.")
+
+
+def _check_type(file: Path, name: str, kind: str) -> None:
+    if kind not in _TYPES:
+        raise TrainingError(f"{file} holds {name} as {kind}; an adapter's numbers are F32, F16 or BF16. Save it so.")
 
 
 def _decoded(file: Path, name: str, tensor: Mapping[str, Any]) -> Floats:
     kind = tensor["dtype"]
-    if kind not in _TYPES:
-        raise TrainingError(f"{file} holds {name} as {kind}; an adapter's numbers are F32, F16 or BF16. Save it so.")
+    _check_type(file, name, kind)
     stored = np.frombuffer(bytes(tensor["data"]), dtype=_TYPES[kind]).reshape(tensor["shape"])
     if kind == "BF16":  # the upper half of a float32
         return (stored.astype(np.uint32) << 16).view(np.float32)

@@ -121,7 +121,9 @@ def file_hash(*files: Path) -> str:
     """SHA-256 (hex) of the files' bytes, in order."""
     digest = hashlib.sha256()
     for file in files:
-        digest.update(file.read_bytes())
+        with file.open("rb") as stream:
+            while block := stream.read(1 << 22):  # weights may be larger than what is free of memory
+                digest.update(block)
     return digest.hexdigest()
 
 

@@ -71,11 +71,23 @@ def test_broken_json_is_refused(folder: Path, name: str, text: str) -> None:
 
 
 @pytest.mark.parametrize("kept", [0, 7, 100, 5000])
-def test_weights_that_were_cut_off_are_refused(folder: Path, kept: int) -> None:
+@pytest.mark.parametrize("values", [True, False])
+def test_weights_that_were_cut_off_are_refused(folder: Path, kept: int, values: bool) -> None:
     file = folder / "adapter_model.safetensors"
     file.write_bytes(file.read_bytes()[:kept])
     with pytest.raises(TrainingError, match="damaged"):
-        read_adapter(folder)
+        read_adapter(folder, values=values)
+
+
+def test_shapes_alone_are_checked_alike(folder: Path) -> None:
+    whole, shapes = read_adapter(folder), read_adapter(folder, values=False)
+    assert whole.hash == shapes.hash
+    assert {at: (p.a.shape, p.b.shape) for at, p in whole.pairs.items()} == {
+        at: (p.a.shape, p.b.shape) for at, p in shapes.pairs.items()
+    }
+    change_tensors(folder, {FIRST_A: np.ones((4, 64), np.int32)})
+    with pytest.raises(TrainingError, match="I32"):
+        read_adapter(folder, values=False)
 
 
 @pytest.mark.parametrize(
