@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from pipeline import prompts
 from pipeline.errors import TrainingError
+from pipeline.training.adapter import read_adapter
 from pipeline.training.duplicates import NearDuplicates
 from pipeline.training.rated import Consent, GivenVote, RatedAnswer
 from pipeline.training.ratings import Dropped, RatingsData, ratings_data
@@ -21,6 +23,7 @@ from pipeline.training.scrubbing import Scrubber
 from pipeline.types import Answer, Citation, Hit, Mode, Passage
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
+RECIPE = Path(__file__).parents[3] / "manifests" / "training" / "kto" / "cpu-135m.yaml"
 UP = GivenVote(up=True, expert=False, at=NOW)
 EXPERT = replace(UP, expert=True)
 DOWN = replace(UP, up=False, reason="wrong")
@@ -275,22 +278,35 @@ def tiny(folder: Path) -> str:
 
 
 def test_trls_kto_trainer_takes_the_rows_and_makes_a_step(tmp_path: Path) -> None:
-    """Loaded from the file as `trl` loads it, with a random model of two layers."""
+    """By the recipe, from the file as `trl kto` loads it, with a random model of two layers; the adapter can be served."""
     pytest.importorskip("trl")
+    from dataclasses import fields
+
     from datasets import load_dataset
-    from trl import KTOConfig, KTOTrainer
+    from trl import DatasetMixtureConfig, KTOConfig, KTOTrainer, ModelConfig, get_peft_config
 
     votes = (EXPERT, DOWN, UP, DOWN)
     data = made(*(replace(RATED, answer_id=f"a-{at}", votes=(vote,)) for at, vote in enumerate(votes)))
     write_folder(tmp_path, data, about())
+    recipe = yaml.safe_load(RECIPE.read_text())
+    assert set(recipe) <= {f.name for kind in (KTOConfig, ModelConfig, DatasetMixtureConfig) for f in fields(kind)}
+    (source,) = recipe["datasets"]
     rows = load_dataset(
-        "json", data_files=str(tmp_path / "kto.jsonl"), split="train", cache_dir=str(tmp_path / "cache")
+        source["path"],
+        data_files=str(tmp_path / Path(source["data_files"]).name),
+        split="train",
+        cache_dir=str(tmp_path),
     )
-    assert set(rows.column_names) == {"prompt", "completion", "label", "rating"}
-    config = KTOConfig(
-        output_dir=str(tmp_path / "kto"), max_steps=1, per_device_train_batch_size=2, max_length=1600, report_to=[],
-        bf16=False, use_cpu=True, gradient_checkpointing=False, save_strategy="no", disable_tqdm=True, learning_rate=1e-2,
+    assert set(source["columns"]) < set(rows.column_names)
+    quick = {"output_dir": str(tmp_path / "kto"), "max_steps": 1, "per_device_train_batch_size": 2, "bf16": False}
+    settings = {key: value for key, value in recipe.items() if key in {f.name for f in fields(KTOConfig)}}
+    config = KTOConfig(**{**settings, **quick, "gradient_accumulation_steps": 1, "disable_tqdm": True})
+    model = ModelConfig(**{k: v for k, v in recipe.items() if k in {f.name for f in fields(ModelConfig)}})
+    trainer = KTOTrainer(
+        model=tiny(tmp_path / "tiny"), args=config, train_dataset=rows.select_columns(source["columns"]),
+        peft_config=get_peft_config(model),
     )  # fmt: skip
-    trainer = KTOTrainer(model=tiny(tmp_path / "tiny"), args=config, train_dataset=rows)
     assert len(trainer.train_dataset) == 4
     assert trainer.train().training_loss > 0
+    trainer.save_model(str(tmp_path / "adapter"))
+    assert read_adapter(tmp_path / "adapter").rank == 16
