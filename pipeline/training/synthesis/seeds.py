@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import TrainingError
 from pipeline.evaluation.corpus import in_section
 from pipeline.training.synthesis.examples import SEED, Example, Statement, fitting
-from pipeline.training.synthesis.filters import FAITHFUL, faithful
 from pipeline.training.synthesis.markdown import blocks, sentences
 from pipeline.training.synthesis.pages import Corpus, Page
 from pipeline.training.synthesis.vocabulary import Vocabulary, terms
@@ -98,8 +97,7 @@ def _example(seed: Seed, gold: Sequence[Passage], vocabulary: Vocabulary) -> Exa
     wanted = terms(seed.question)
     best = max(gold, key=lambda passage: (vocabulary.overlap(wanted, passage.embedded_text), -passage.position))
     kind = f"seed-{seed.style}" if seed.style else "seed"
-    example = Example(seed.question, kind, (best,), answering(seed.question, best, vocabulary), SEED)
-    return example if faithful(example) >= FAITHFUL else replace(example, statements=())
+    return Example(seed.question, kind, (best,), answering(seed.question, best, vocabulary), SEED)
 
 
 class _Finder:

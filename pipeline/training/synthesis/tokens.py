@@ -10,7 +10,9 @@ _LETTERS = 7
 
 
 def estimate(text: str) -> int:
-    """Each digit and mark counts one, a word one for every 7 letters; a few per cent high for English prose.
+    """Each digit and mark counts one, a word one for every 7 letters.
+
+    Of SmolLM2's tokens 98% for the example corpus, 90% for pages with much code, and 56% for a row of nothing else.
 
     >>> estimate("Stall Ratio is below 0.40%.")
     9

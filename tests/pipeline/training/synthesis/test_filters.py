@@ -66,6 +66,14 @@ def test_held_out_questions_and_their_like_are_never_trained_on(asked: str) -> N
     assert (kept, dropped) == ([], ["leak"])
 
 
+@pytest.mark.parametrize("generator", ["rule", "seed"])
+def test_a_garbled_extract_costs_the_answer_and_not_the_question(generator: str) -> None:
+    """Where the passage is right and only what was cut out of it is not, a draft can still be learned."""
+    kept, dropped = outcome(example("How many requests may a key make?", "A key may make 500 requests.", generator))
+    assert [each.statements for each in kept] == [()]
+    assert dropped == []
+
+
 def test_a_question_about_something_else_is_no_leak() -> None:
     """The neighbour of a held-out question may be asked."""
     kept, _ = outcome(
