@@ -26,9 +26,10 @@ from pipeline.settings import PipelineSettings
 from pipeline.training.synthesis.asking import Asker, Limits
 from pipeline.training.synthesis.costs import Prices
 from pipeline.training.synthesis.examples import Example
-from pipeline.training.synthesis.filters import Dropped
+from pipeline.training.synthesis.filters import Dropped, filters_of, passes
 from pipeline.training.synthesis.generation import Amount, Generator
 from pipeline.training.synthesis.journal import Journal
+from pipeline.training.synthesis.near import HeldOut
 from pipeline.training.synthesis.output import MANIFEST, REPORT, SAMPLE
 from pipeline.training.synthesis.pages import Corpus, corpus_of
 from pipeline.training.synthesis.session import Plan, finish, given, read_inputs
@@ -77,7 +78,7 @@ async def run(request: Request, settings: PipelineSettings) -> None:
     _say(f"{len(examples):,} examples by rules and seeds", request)
     told: dict[str, Any] = {}
     if request.writer is not None:
-        written, told = await _write(request, request.writer, settings, corpus, examples)
+        written, told = await _write(request, request.writer, settings, corpus, examples, inputs.held_out)
         examples += written
     manifest = await asyncio.to_thread(
         finish, request.plan, inputs, corpus, examples, dropped,
@@ -87,7 +88,12 @@ async def run(request: Request, settings: PipelineSettings) -> None:
 
 
 async def _write(
-    request: Request, writer: Writer, settings: PipelineSettings, corpus: Corpus, given: Sequence[Example]
+    request: Request,
+    writer: Writer,
+    settings: PipelineSettings,
+    corpus: Corpus,
+    given: Sequence[Example],
+    held_out: HeldOut,
 ) -> tuple[list[Example], dict[str, Any]]:
     """What the model adds, and what it used. Raises `ModelError` where it is gone: the journal keeps what was written."""
     async with AsyncExitStack() as stack:
@@ -98,7 +104,8 @@ async def _write(
         journal = stack.enter_context(closing(Journal(request.plan.out)))
         show = stack.enter_context(progress(writer.prices, quiet=request.as_json))
         asker = Asker(model, journal, writer.limits, show)
-        generator = Generator(corpus, asker, writer.amount)
+        filters = filters_of(corpus, held_out)
+        generator = Generator(corpus, asker, writer.amount, lambda example: passes(example, filters))
         _say(expected(generator.forecast(given), writer.prices, model.name), request)
         began = time.monotonic()
         written = await generator.write(given)

@@ -126,6 +126,11 @@ def passed(examples: Iterable[Example], filters: Sequence[Filter], dropped: Drop
     return kept
 
 
+def passes(example: Example, filters: Sequence[Filter]) -> bool:
+    """Whether the example passes all of them."""
+    return all(each.score(example) >= each.least for each in filters)
+
+
 def without_duplicates(examples: Sequence[Example], vocabulary: Vocabulary, dropped: Dropped) -> list[Example]:
     """Of questions that are nearly the same one: a seed that a model answered, a seed, a generated one, a rule's."""
     index = NearDuplicates(vocabulary, DUPLICATE)

@@ -53,10 +53,14 @@ class _Call:
 class Generator:
     """Writes examples with a model."""
 
-    def __init__(self, corpus: Corpus, asker: Asker, amount: Amount) -> None:
+    def __init__(
+        self, corpus: Corpus, asker: Asker, amount: Amount, worth: Callable[[Example], bool] = lambda _: True
+    ) -> None:
+        """`worth`: whether an example is good enough to be asked in other words, which costs a call."""
         self._corpus = corpus
         self._asker = asker
         self._amount = amount
+        self._worth = worth
         self._distractors = Distractors(corpus)
 
     def forecast(self, given: Sequence[Example]) -> Forecast:
@@ -79,7 +83,11 @@ class Generator:
         seeds = [example for example in given if example.generator == SEED]
         answered = await self._run(self._answers(seeds))
         new = await self._run(self._about_passages())
-        return [*answered, *new, *await self._run(self._rephrasings([*seeds, *new, *_one_each(given)]))]
+        return [
+            *answered,
+            *new,
+            *await self._run(self._rephrasings([*seeds, *filter(self._worth, new), *_one_each(given)])),
+        ]
 
     async def _run(self, calls: Iterable[_Call]) -> list[Example]:
         asked = list(calls)

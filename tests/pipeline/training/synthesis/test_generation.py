@@ -16,7 +16,7 @@ from pipeline.training.synthesis import prompts
 from pipeline.training.synthesis.asking import Asker, Limits, Question
 from pipeline.training.synthesis.costs import Usage
 from pipeline.training.synthesis.examples import Example
-from pipeline.training.synthesis.filters import Dropped, filters_of, passed
+from pipeline.training.synthesis.filters import Dropped, filters_of, passed, passes
 from pipeline.training.synthesis.generation import Amount, Generator
 from pipeline.training.synthesis.journal import JOURNAL, Journal
 from pipeline.training.synthesis.kinds import kinds_for
@@ -77,6 +77,20 @@ async def test_questions_of_rules_are_asked_in_other_words_once_for_each_answer(
     assert len({(example.gold[0].id, example.answer, example.question) for example in added}) <= len(given)
     tables = {example.answer for example in given if example.kind == "table"}
     assert sum(example.answer in tables for example in added) == 2 * len(tables)
+
+
+async def test_only_what_is_worth_it_is_asked_in_other_words(tmp_path: Path) -> None:
+    """A call for other wordings of nonsense would be paid for and dropped."""
+    model = ScriptedChatModel(a_good_model)
+    journal = Journal(tmp_path)
+    filters = filters_of(CORPUS, HeldOut([]))
+    invented = ScriptedChatModel(["Q: How many bananas?\nA: There are 77 bananas."])
+    generator = Generator(CORPUS, Asker(invented, journal, Limits()), Amount(1, 2), lambda each: passes(each, filters))
+    await generator.write([])
+    journal.close()
+    assert not [each for each in invented.requests if "other ways to ask" in each.messages[-1].content]
+    await generate(tmp_path / "all", model)
+    assert [each for each in model.requests if "other ways to ask" in each.messages[-1].content]
 
 
 async def test_an_answer_to_a_seed_is_asked_as_it_is_served(tmp_path: Path) -> None:
