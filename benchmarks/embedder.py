@@ -18,9 +18,9 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import random
 import tempfile
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,6 @@ from pipeline.training.duplicates import NearDuplicates
 from pipeline.types import SHARED, Passage
 
 BASE = "all-MiniLM-L6-v2"
-GATE = Thresholds()
 
 
 def corpora(name: str, splitter: Splitter) -> list[Corpus]:
@@ -102,20 +101,21 @@ async def write_pairs(name: str, out: Path, limit: int) -> None:
             )  # fmt: skip
         await keywords.close()
     await real.close()
-    every = max(1, len(pairs) // limit) if limit else 1
-    kept = pairs[::every][: limit or None]
+    if limit:
+        random.Random(0).shuffle(pairs)
+    kept = pairs[: limit or None]
     out.mkdir(parents=True, exist_ok=True)
     lines = "".join(json.dumps(pair, ensure_ascii=False) + "\n" for pair in kept)
     (out / "pairs.jsonl").write_text(lines, encoding="utf-8")
     print(f"{len(kept)} of {len(pairs)} pairs; left out: {near} near an evaluation question, {lost} without a passage")
 
 
-async def gains(corpus: Corpus, model: str, cache: Path | None, gate: bool) -> dict[str, Vectors]:
+async def gains(corpus: Corpus, model: str, cache: Path | None) -> dict[str, Vectors]:
     """Arm -> nDCG@10 of each question."""
     real = SentenceTransformerEmbedder(model)
     embedder = CachingEmbedder(real, cache)
-    thresholds = read_thresholds(Path(model)) if gate else GATE
-    weights = replace(Weights(), distrust=thresholds.distrust, trust=thresholds.trust)
+    thresholds = read_thresholds(Path(model))
+    weights = thresholds.applied(Weights())
     vectors = MemoryVectors()
     rows = await embedder.embed([passage.embedded_text for passage in corpus.passages])
     await vectors.upsert(SHARED, [passage.id for passage in corpus.passages], rows)
@@ -177,9 +177,9 @@ async def measure(name: str, tuned: Sequence[str], cache: Path | None) -> None:
     await real.close()
     for corpus in found:
         print(f"\n{corpus.name}: {len(corpus.passages)} passages, {len(corpus.cases)} questions\n")
-        stock = await gains(corpus, BASE, cache, gate=True)
+        stock = await gains(corpus, BASE, cache)
         for model in tuned:
-            ours = await gains(corpus, model, cache, gate=True)
+            ours = await gains(corpus, model, cache)
             print(
                 f"\n| retrieval | base | {Path(model).name} | +/- base | 95% | +/- base's hybrid | 95% |\n|---|---|---|---|---|---|---|"
             )
@@ -198,7 +198,7 @@ def main() -> None:
     pairs = commands.add_parser("pairs")
     pairs.add_argument("name")
     pairs.add_argument("--out", type=Path, required=True)
-    pairs.add_argument("--limit", type=int, default=0, help="at most about so many, evenly spread")
+    pairs.add_argument("--limit", type=int, default=0, help="so many, drawn at random")
     measured = commands.add_parser("measure")
     measured.add_argument("name")
     measured.add_argument("--tuned", action="append", required=True)
