@@ -5,7 +5,7 @@ The terms, each in bytes on one device, n devices sharing what FSDP shards (bf16
     weights       2 x parameters / n                in bf16; in NF4 the projections take 4.127 bits each (4 bits, and 8 + 32/256
                                                     bits of scales for 64 weights: Dettmers et al., 2023, section 3), embeddings
                                                     and norms 16
-    gathered      2 layers in bf16, whole           FSDP gathers one layer and prefetches the next
+    gathered      2 layers and the two tables, whole  FSDP gathers one layer and prefetches the next; what is in no layer stays gathered
     adapter       4 x LoRA parameters / n           in fp32 (bf16 where the base is quantised, as `trl` casts them)
     gradients     the same
     optimizer     8 x LoRA parameters / n           two moments of AdamW in fp32
@@ -13,9 +13,9 @@ The terms, each in bytes on one device, n devices sharing what FSDP shards (bf16
                   without: every layer's own (Korthikanti et al., 2022, https://arxiv.org/abs/2205.05198, section 4, without the
                   quadratic term, which fused attention does not keep)
     logits        tokens x vocabulary x (2 + 4 + 4) bf16, fp32 and their gradient, for one slice of positions
-    reserve       2 GB                              CUDA's context, NCCL's buffers, fragmentation
+    reserve       2 GB (CPU: 0.7)                   CUDA's context, NCCL's buffers, fragmentation; on a CPU Python and its libraries
 
-Checked against measurements where we could measure: on the CPU (docs/fine-tuning.md). The 70B figures are predictions.
+The parameters are exact (a test counts those of built models); the rest is a prediction, and untested at 70B.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from pipeline.training.recipe import Dimensions, Module, Recipe
 GB = 10**9
 NF4_BITS = 4 + (8 + 32 / 256) / 64
 RESERVE = 2 * GB
+RESERVE_ON_CPU = 0.7 * GB
 LOGITS_ON_GPU = 4096
 """Positions that `trl` projects at once (`TOKEN_CHUNK_SIZE`), 32,768 words of the vocabulary at a time."""
 VOCABULARY_ON_GPU = 32_768
-LOGITS_ON_CPU = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +63,13 @@ class Need:
     reserve: float
 
     @property
+    def terms(self) -> tuple[float, ...]:
+        """In the fields' order."""
+        return tuple(float(getattr(self, name)) for name in self.__dataclass_fields__)
+
+    @property
     def total(self) -> float:
-        return float(sum(getattr(self, name) for name in self.__dataclass_fields__))
+        return sum(self.terms)
 
 
 def shapes(model: Dimensions) -> dict[Module, tuple[int, int]]:
@@ -103,13 +108,13 @@ def need(model: Dimensions, recipe: Recipe) -> Need:
     trained = 2 if recipe.quantisation else 4
     return Need(
         weights=weights / shared,
-        gathered=2 * one_layer * projection + (model.vocabulary * model.hidden * wide) if shared > 1 else 0,
+        gathered=2 * one_layer * projection + count.others * wide if shared > 1 else 0,
         adapter=trained * count.adapter / shared,
         gradients=trained * count.adapter / shared,
         optimizer=2 * trained * count.adapter / shared,
         activations=_activations(model, recipe, wide),
         logits=_logits(model, recipe, on_gpu=gpus > 0),
-        reserve=RESERVE if gpus else 0,
+        reserve=RESERVE if gpus else RESERVE_ON_CPU,
     )
 
 

@@ -6,10 +6,10 @@ import hashlib
 import json
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from pipeline.errors import TrainingError
 from pipeline.training.rows import Skill
@@ -61,10 +61,18 @@ class Hardware(BaseModel):
     """0: the CPU."""
     memory_gb: Annotated[float, Field(gt=0)]
     """Of one GPU, or of the machine without one; GB of 10^9 bytes."""
-    tflops: Annotated[float, Field(gt=0)]
-    """Dense bf16 peak of one GPU, or of the CPU."""
-    utilisation: Annotated[float, Field(gt=0, le=1)]
-    """Share of the peak that training reaches (MFU)."""
+    tflops: Annotated[float, Field(gt=0)] | None = None
+    """Dense bf16 peak of one GPU."""
+    utilisation: Annotated[float, Field(gt=0, le=1)] | None = None
+    """Share of the peak that training reaches (model FLOPs utilisation)."""
+    tokens_per_second: Annotated[float, Field(gt=0)] | None = None
+    """As measured, of all GPUs together: instead of the two above."""
+
+    @model_validator(mode="after")
+    def _speed(self) -> Self:
+        if not self.tokens_per_second and not (self.tflops and self.utilisation):
+            raise ValueError("needs tokens_per_second, or tflops and utilisation")
+        return self
 
 
 class Recipe(BaseModel):

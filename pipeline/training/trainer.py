@@ -57,11 +57,16 @@ class CompletionTrainer(SFTTrainer):
             peft_config=lora_config(recipe),
             callbacks=list(callbacks),
         )
-        lengths = [len(example.ids) for example in examples]
+        self._lengths = [len(example.ids) for example in examples]
         ranks = self.accelerator.num_processes
-        self._batches = TokenBatches(lengths, recipe.batch_tokens, seed=recipe.seed, epochs=recipe.epochs, ranks=ranks)
+        self._batches = self.batches_for(ranks)
         self.add_callback(_Epochs(self._batches, math.ceil(len(self._batches) / ranks / recipe.accumulation)))  # type: ignore[no-untyped-call]
         self.remove_callback(PrinterCallback)  # type: ignore[no-untyped-call]
+
+    def batches_for(self, ranks: int) -> TokenBatches:
+        """The batches of the training rows on so many devices."""
+        recipe = self._recipe
+        return TokenBatches(self._lengths, recipe.batch_tokens, seed=recipe.seed, epochs=recipe.epochs, ranks=ranks)
 
     def run(self, resume: Path | None) -> None:
         """Train to the end, or until the watch says stop. Raises `TrainingError` where the disk has no room.
@@ -153,9 +158,15 @@ class CompletionTrainer(SFTTrainer):
         return self.accelerator.prepare_data_loader(loader)
 
 
-def training_arguments(recipe: Recipe, folder: Path, *, cpu: bool) -> SFTConfig:
+class OnMeta(SFTConfig):
+    """For a model without numbers, which cannot be moved to a device."""
+
+    place_model_on_device = False
+
+
+def training_arguments(recipe: Recipe, folder: Path, *, cpu: bool, kind: type[SFTConfig] = SFTConfig) -> SFTConfig:
     """What `transformers` is told. `folder`: where checkpoints go."""
-    return SFTConfig(
+    return kind(
         output_dir=str(folder),
         use_cpu=cpu,
         bf16=recipe.precision == "bf16" and not cpu,  # on a CPU our own loss does the autocast
