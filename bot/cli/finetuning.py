@@ -103,6 +103,8 @@ def _train(job: Job) -> None:
         except Stopped as stop:
             err.print(f"Stopped after step {stop.step}; the same command goes on from there.")
             raise SystemExit(130) from None
+    if made is None:
+        return  # the first rank tells
     before = made.held_out_before.get("all")
     after = made.held_out.get("all")
     held_out = f", on held-out rows {before:.3f} -> {after:.3f}" if before is not None and after is not None else ""

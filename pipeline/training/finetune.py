@@ -75,10 +75,11 @@ def read_data(folder: Path, skills: Sequence[Skill]) -> Data:
     return Data(kept[0], kept[1] if len(kept) > 1 else (), file_hash(*files), corpus_hash(folder))
 
 
-def finetune(job: Job, report: Callable[[Any], None], say: Callable[[str], None]) -> Manifest:
-    """Train to the end; returns the adapter's manifest. `report`: gets a `watching.Progress` after each step.
+def finetune(job: Job, report: Callable[[Any], None], say: Callable[[str], None]) -> Manifest | None:
+    """Train to the end; returns the adapter's manifest (on the first rank, where there are several).
 
-    `say`: gets a line for people. Raises `TrainingError`, and `Stopped` after SIGINT or SIGTERM, with a checkpoint saved.
+    `report`: gets a `watching.Progress` after each step. `say`: gets a line for people. Raises `TrainingError`, and `Stopped`
+    after SIGINT or SIGTERM, with a checkpoint saved.
     """
     data = read_data(job.data, job.recipe.skills)
     folder = base_model(job.recipe.base, job.cache)
@@ -87,44 +88,54 @@ def finetune(job: Job, report: Callable[[Any], None], say: Callable[[str], None]
     if done := _finished(job, identity):
         say(f"{job.out} is trained already, from the same data, recipe and base. --fresh trains it again.")
         return done
-    resume = checkpoints.begin(job.out / checkpoints.FOLDER, identity, fresh=job.fresh)
 
-    from pipeline.training.lora import load_base, load_tokenizer  # noqa: PLC0415 - what follows takes seconds to import
+    from accelerate import PartialState  # noqa: PLC0415 - what follows takes seconds to import
+
+    from pipeline.training.lora import load_base, load_tokenizer  # noqa: PLC0415
     from pipeline.training.trainer import CompletionTrainer, training_arguments  # noqa: PLC0415
     from pipeline.training.watching import Log, Watch  # noqa: PLC0415
 
+    ranks = PartialState()
+    if not ranks.is_main_process:
+        say = report = _nothing
+    with ranks.main_process_first():
+        fresh = job.fresh and ranks.is_main_process
+        resume = checkpoints.begin(job.out / checkpoints.FOLDER, identity, fresh=fresh)
     tokenizer = load_tokenizer(folder)
     encoded = encode(data.train, tokenizer, job.recipe.max_tokens)
     held_out = _held_out(data, tokenizer, job.recipe)
     _say_fit(encoded, say)
-    cpu = not _has_gpu()
-    folder_of_checkpoints = job.out / checkpoints.FOLDER
     log = Log(job.out / "log.jsonl")
-    log.go_on_from(checkpoints.step_of(resume))
-    watch = Watch(folder_of_checkpoints, log, report)
-    args = training_arguments(job.recipe, folder_of_checkpoints, cpu=cpu)
+    if ranks.is_main_process:
+        log.go_on_from(checkpoints.step_of(resume))
+    watch = Watch(job.out / checkpoints.FOLDER, log, report)
+    args = training_arguments(job.recipe, job.out / checkpoints.FOLDER, cpu=not _has_gpu())
     args.eval_on_start = bool(held_out) and resume is None
-    trainer = CompletionTrainer(
-        load_base(folder, job.recipe), tokenizer, encoded.examples, held_out, job.recipe, args, [watch]
-    )
+    model = load_base(folder, job.recipe)
+    trainer = CompletionTrainer(model, tokenizer, encoded.examples, held_out, job.recipe, args, [watch])
+    watch.agree = trainer.any_rank
     if resume:
         say(f"Going on from step {checkpoints.step_of(resume)}.")
     with _stopping(watch):
         trainer.run(resume)
     if trainer.state.global_step < trainer.state.max_steps:
         raise Stopped(trainer.state.global_step)
+    saved = job.out / checkpoints.FOLDER / "adapter"
+    trainer.save_whole(saved)
+    if not ranks.is_main_process:
+        return None
     made = _manifest(job, data, base, encoded, trainer, log, tokenizer.chat_template)
-    _finish(job, trainer, log, made, data.train)
+    _finish(job, saved, log, made, data.train)
     return made
 
 
-def _finish(job: Job, trainer: Any, log: Any, made: Manifest, rows: Sequence[Row]) -> None:
+def _nothing(_: Any) -> None:
+    """What the other ranks have to say."""
+
+
+def _finish(job: Job, saved: Path, log: Any, made: Manifest, rows: Sequence[Row]) -> None:
     from pipeline.training.lora import save_adapter  # noqa: PLC0415
 
-    saved = job.out / checkpoints.FOLDER / "adapter"
-    trainer.save_whole(saved)
-    if not trainer.is_world_process_zero():
-        return
     try:
         save_adapter(saved, job.out, made.base.name)
         title = f"{made.name}: {made.steps:,} steps, {made.tokens:,} tokens"

@@ -80,6 +80,13 @@ class CompletionTrainer(SFTTrainer):
                 f"The GPU's memory is full: lower batch_tokens, or use fewer tokens a row. ({exc})"
             ) from exc
 
+    def any_rank(self, said: bool) -> bool:
+        """Whether any rank said so: all of them have to stop, and save, after the same step."""
+        if self.accelerator.num_processes == 1:
+            return said
+        votes = torch.tensor(float(said), device=self.accelerator.device)
+        return bool(self.accelerator.reduce(votes).item())
+
     def save_whole(self, folder: Path) -> None:
         """Save the adapter (PEFT's files), gathered from all ranks. Every rank calls it."""
         if self.is_fsdp_enabled:
