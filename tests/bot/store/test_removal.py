@@ -17,6 +17,7 @@ NOBODYS = {
     "replicas",
     "experiments",
     "embedders",
+    "adapter_promotions",
     "slack_oauth_states",
     "slack_notices",
     "slack_budgets",
