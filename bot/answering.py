@@ -12,7 +12,7 @@ from bot.adapters import calibration_of
 from bot.errors import BotError
 from bot.promotion import Promotions, Serving, serving
 from pipeline.answering import AnsweringOptions, AnsweringPipeline, Retriever
-from pipeline.errors import ModelUnavailable
+from pipeline.errors import ModelUnavailable, TrainingError
 from pipeline.llm import BASE, ModelHost
 from pipeline.settings import PipelineSettings
 from pipeline.types import AnswerEvent, Mode, Turn
@@ -103,6 +103,8 @@ class Answering:
             log.warning("promotions_not_read", error=str(error))
         except ModelUnavailable as error:
             log.error("promoted_adapter_not_loaded", error=str(error), advice="Restart with it in PROMPTAI_ADAPTERS.")
+        except TrainingError as error:  # its calibration cannot be read
+            log.error("promoted_adapter_unusable", error=str(error))
 
     def _use(self, now: Serving) -> None:
         self._pipeline = AnsweringPipeline(

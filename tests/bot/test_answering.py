@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +11,7 @@ from bot.answering import Answering
 from bot.errors import StoreUnavailable
 from bot.promotion import Promotion, Serving, serving
 from pipeline.answering import AnsweringOptions
-from pipeline.errors import ModelUnavailable
+from pipeline.errors import ModelUnavailable, TrainingError
 from pipeline.llm import BASE, ChatModel, Message
 from pipeline.llm.scripted import ScriptedChatModel
 from pipeline.settings import PipelineSettings
@@ -72,9 +73,13 @@ def settings(**values: str) -> PipelineSettings:
     return PipelineSettings(_env_file=None, **values)  # type: ignore[call-arg,arg-type]
 
 
-def answering_with(kept: Kept, host: Host | None = None) -> Answering:
+def answering_with(kept: Kept, host: Host | None = None, **values: str) -> Answering:
     return Answering(
-        settings(), host or Host(), OnePassage(), kept, lambda now: AnsweringOptions(trained_drafter=now.draft != BASE)
+        settings(**values),
+        host or Host(),
+        OnePassage(),
+        kept,
+        lambda now: AnsweringOptions(trained_drafter=now.draft != BASE),
     )
 
 
@@ -127,3 +132,14 @@ async def test_a_promoted_adapter_that_is_not_loaded_stops_a_start_and_no_runnin
     assert await drafted_and_answered(answering) == ("tgi", "tgi")
     with pytest.raises(ModelUnavailable, match="new"):
         await answering_with(kept).pipeline()
+
+
+async def test_a_promoted_adapter_whose_calibration_is_broken_stops_a_start_and_no_running_bot(tmp_path: Path) -> None:
+    (tmp_path / "calibration.json").write_text("{")
+    kept, places = Kept(), f"docs={tmp_path}"
+    answering = answering_with(kept, PROMPTAI_ADAPTERS=places)
+    assert await drafted_and_answered(answering) == ("tgi", "tgi")
+    kept.promoted = {Role.DRAFT: "docs"}
+    assert await drafted_and_answered(answering) == ("tgi", "tgi")
+    with pytest.raises(TrainingError, match="Calibrate the adapter again"):
+        await answering_with(kept, PROMPTAI_ADAPTERS=places).pipeline()
