@@ -76,34 +76,56 @@ async def calibrate_adapter(
     return found
 
 
-async def report_adapters(
-    host: ModelHost,
-    settings: PipelineSettings,
-    now: Serving,
-    metrics: Metrics,
-    *,
-    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
-) -> None:
-    """Check the adapters that answer questions, once, and tell the log and `/metrics`.
+class AdapterChecks:
+    """Checks the adapters in service, each once in the background, and tells the log and `/metrics`.
 
     A server that is down is asked until it answers. One that ignores an adapter goes on answering with its base: its
     drafts are gated like any other, and its answers are from the passages, so people are served while somebody mends it.
     """
-    from pipeline.training.serving import Verdict  # noqa: PLC0415 - training is loaded where adapters are
 
-    for name in sorted({now.draft, now.answer} - {BASE}):
+    def __init__(
+        self,
+        host: ModelHost,
+        settings: PipelineSettings,
+        metrics: Metrics,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    ) -> None:
+        self._host = host
+        self._settings = settings
+        self._gauge = metrics.adapter_served
+        self._sleep = sleep
+        self._checks: dict[str, asyncio.Task[None]] = {}
+        """By adapter in service; also those that are done."""
+
+    def follow(self, now: Serving) -> None:
+        """Check whom `now` puts in service; whom it takes out of service loses its gauge."""
+        names = {now.draft, now.answer} - {BASE}
+        for name in self._checks.keys() - names:
+            self._checks.pop(name).cancel()  # it sets nothing from here on
+            self._gauge.remove(name)
+        for name in sorted(names - self._checks.keys()):
+            self._checks[name] = asyncio.create_task(self._check(name))
+
+    async def close(self) -> None:
+        for check in self._checks.values():
+            check.cancel()
+        await asyncio.gather(*self._checks.values(), return_exceptions=True)
+
+    async def _check(self, name: str) -> None:
+        from pipeline.training.serving import Verdict  # noqa: PLC0415 - training is loaded where adapters are
+
         while True:
             try:
-                served = await check_adapter(host, settings, name)
+                served = await check_adapter(self._host, self._settings, name)
             except TrainingError as error:
-                metrics.adapter_served.labels(name).set(0)
+                self._gauge.labels(name).set(0)
                 log.error("adapter_unusable", adapter=name, error=str(error))
-                break
+                return
             except ModelError as error:
                 log.warning("adapter_not_checked", adapter=name, error=str(error))
-                await sleep(ASK_AGAIN)
+                await self._sleep(ASK_AGAIN)
                 continue
-            metrics.adapter_served.labels(name).set(float(served.verdict is Verdict.SERVED))
+            self._gauge.labels(name).set(float(served.verdict is Verdict.SERVED))
             tell = log.info if served.verdict is Verdict.SERVED else log.error
             tell("adapter_checked", adapter=name, verdict=served.verdict.value, advice=served.advice)
-            break
+            return

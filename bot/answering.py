@@ -56,6 +56,7 @@ class Answering:
         self._opening = asyncio.Lock()
         self._serving: Serving | None = None
         self._pipeline: AnsweringPipeline | None = None
+        self._tell: Callable[[Serving], None] = lambda _now: None
 
     async def answer(
         self, question: str, *, tenant: str, history: Sequence[Turn] = (), mode: Mode | None = None
@@ -74,29 +75,35 @@ class Answering:
         async with self._opening:
             if self._pipeline is None:
                 await self._models.start()
-                self._use(await self.in_service())
+                self._use(await self._in_service())
             else:
                 await self._follow()
             assert self._pipeline is not None
             return self._pipeline
-
-    async def in_service(self) -> Serving:
-        """Who drafts and answers now. Raises `StoreUnavailable`."""
-        return serving(self._settings, await self._promotions.in_service())
 
     def tune(self) -> None:
         """Take up other options, from the next step of each question on."""
         if self._pipeline is not None and self._serving is not None:
             self._pipeline.tune(self._options(self._serving))
 
+    def tell(self, listener: Callable[[Serving], None]) -> None:
+        """Call `listener` with who is in service: now, if anybody is yet, and whenever that changes."""
+        self._tell = listener
+        if self._serving is not None:
+            listener(self._serving)
+
     async def close(self) -> None:
         """Closes the models too."""
         await self._models.close()
 
+    async def _in_service(self) -> Serving:
+        """Who drafts and answers now. Raises `StoreUnavailable`."""
+        return serving(self._settings, await self._promotions.in_service())
+
     async def _follow(self) -> None:
         """Take up what was promoted or rolled back since; go on as before where that cannot be."""
         try:
-            now = await self.in_service()
+            now = await self._in_service()
             if now != self._serving:
                 self._use(now)
         except BotError as error:  # the database is down
@@ -116,3 +123,4 @@ class Answering:
         )
         self._serving = now
         log.info("in_service", drafter=now.draft, answerer=now.answer)
+        self._tell(now)

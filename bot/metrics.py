@@ -63,7 +63,7 @@ class Metrics:
         )
         self.adapter_served = Gauge(
             "promptai_adapter_served",
-            "1 where the model server really serves the adapter, 0 where it answers like its base or another one.",
+            "1 where the model server really serves an adapter in service, 0 where it answers like its base or another.",
             ["adapter"],
             registry=self.registry,
         )

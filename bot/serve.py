@@ -13,7 +13,7 @@ import structlog
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from bot.adapters import report_adapters
+from bot.adapters import AdapterChecks
 from bot.app import Core
 from bot.attachments import Attachments
 from bot.control import control_app, open_socket
@@ -110,17 +110,15 @@ async def serve(core: Core, *, ready: Callable[[str | None, str], None], stop: a
         console_url = await _listen(
             stack, console, core.bot.console_host, core.bot.console_port, "PROMPTAI_CONSOLE_PORT"
         )
-        control = web.AppRunner(control_app(core), shutdown_timeout=2.0)
-        await control.setup()
-        stack.push_async_callback(control.cleanup)
-        await open_socket(control, core.settings.data_dir)
+        await _control(stack, core)
         # Loading the embedder takes seconds: while nobody waits, rather than during the first question.
         await core.warm()
         core.isolation.report_to(metrics)
         stack.push_async_callback(cancelled, asyncio.create_task(core.isolation.run()))
         ready(webhook_url, console_url)
-        checking = report_adapters(core.models, core.settings, await core.answering.in_service(), metrics)
-        stack.push_async_callback(cancelled, asyncio.create_task(checking))
+        adapter_checks = AdapterChecks(core.models, core.settings, metrics)
+        stack.push_async_callback(adapter_checks.close)
+        core.answering.tell(adapter_checks.follow)
         schedule = Schedule(
             lambda: declared(core), core.catalog, lambda entry: run_order(core, order_of(core, entry)), metrics
         )
@@ -132,6 +130,13 @@ async def serve(core: Core, *, ready: Callable[[str | None, str], None], stop: a
             stack.push_async_callback(cancelled, telling)
         await stop.wait()
         log.info("stopping")
+
+
+async def _control(stack: AsyncExitStack, core: Core) -> None:
+    control = web.AppRunner(control_app(core), shutdown_timeout=2.0)
+    await control.setup()
+    stack.push_async_callback(control.cleanup)
+    await open_socket(control, core.settings.data_dir)
 
 
 def _workflows(core: Core, work: AnswerWork) -> Workflows:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from bot.adapters import ASK_AGAIN, calibrate_adapter, calibration_of, report_adapters
+from bot.adapters import ASK_AGAIN, AdapterChecks, calibrate_adapter, calibration_of
 from bot.metrics import Metrics
 from bot.promotion import Serving
 from pipeline.errors import TrainingError
-from pipeline.llm import Message
+from pipeline.llm import BASE, Message
 from pipeline.llm.tgi import ModelServer
 from pipeline.settings import PipelineSettings
 from pipeline.training.rows import Provenance, Row, Skill, write_rows
@@ -25,10 +27,22 @@ def settings(**values: str) -> PipelineSettings:
     return PipelineSettings(_env_file=None, **values)  # type: ignore[call-arg,arg-type]
 
 
+def gauges(metrics: Metrics) -> dict[str, float]:
+    """`promptai_adapter_served` by adapter."""
+    (gauge,) = metrics.adapter_served.collect()
+    return {sample.labels["adapter"]: sample.value for sample in gauge.samples}
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
 async def reported(
     *replies: Script, adapters: dict[str, Script], places: str = ""
 ) -> tuple[dict[str, float], list[float]]:
-    """`promptai_adapter_served` by adapter, and the waits."""
+    """What the metrics say when `docs` drafts and `answers` answers, and the waits."""
     metrics, waits = Metrics(), []
 
     async def sleep(seconds: float) -> None:
@@ -36,12 +50,12 @@ async def reported(
 
     async with ModelServerFake(*replies, adapters=adapters) as fake:
         host = ModelServer(fake.url, max_retries=0)
-        await report_adapters(
-            host, settings(PROMPTAI_ADAPTERS=places), Serving("docs", "answers"), metrics, sleep=sleep
-        )
+        checks = AdapterChecks(host, settings(PROMPTAI_ADAPTERS=places), metrics, sleep=sleep)
+        checks.follow(Serving("docs", "answers"))
+        await until(lambda: len(gauges(metrics)) == 2)
+        await checks.close()
         await host.close()
-    (gauge,) = metrics.adapter_served.collect()
-    return {sample.labels["adapter"]: sample.value for sample in gauge.samples}, waits
+    return gauges(metrics), waits
 
 
 async def test_served_and_ignored_adapters_are_told_apart_in_the_metrics() -> None:
@@ -52,6 +66,46 @@ async def test_a_server_that_is_down_is_asked_again_until_it_answers() -> None:
     served, waits = await reported(DOWN, DOWN, echo, adapters={"docs": LEARNED, "answers": LEARNED})
     assert served == {"docs": 1.0, "answers": 1.0}
     assert waits == [ASK_AGAIN, ASK_AGAIN]
+
+
+async def test_a_promotion_is_checked_too_and_what_it_took_out_of_service_leaves_the_metrics() -> None:
+    metrics = Metrics()
+    async with ModelServerFake(echo, adapters={"docs": LEARNED}) as fake:
+        host = ModelServer(fake.url, max_retries=0)
+        checks = AdapterChecks(host, settings(), metrics)
+        checks.follow(Serving("docs", BASE))
+        await until(lambda: gauges(metrics) == {"docs": 1.0})
+        checks.follow(Serving("ignored", BASE))
+        assert gauges(metrics) == {}
+        await until(lambda: gauges(metrics) == {"ignored": 0.0})
+        checks.follow(Serving("docs", BASE))
+        await until(lambda: gauges(metrics) == {"docs": 1.0})
+        asked = len(fake.requests)
+        checks.follow(Serving("docs", "docs"))
+        checks.follow(Serving(BASE, BASE))
+        assert gauges(metrics) == {}
+        await checks.close()
+        await host.close()
+    assert len(fake.requests) == asked  # `docs` had proved itself
+
+
+async def test_a_check_that_a_roll_back_overtakes_reports_nothing() -> None:
+    metrics = Metrics()
+    waiting = asyncio.Event()
+
+    async def sleep(_seconds: float) -> None:
+        waiting.set()
+        await asyncio.Event().wait()
+
+    async with ModelServerFake(DOWN, echo) as fake:
+        host = ModelServer(fake.url, max_retries=0)
+        checks = AdapterChecks(host, settings(), metrics, sleep=sleep)
+        checks.follow(Serving("docs", BASE))
+        await waiting.wait()
+        checks.follow(Serving(BASE, BASE))
+        await checks.close()
+        await host.close()
+    assert gauges(metrics) == {}
 
 
 async def test_an_adapter_whose_folder_no_server_can_load_is_reported_without_asking(tmp_path: Path) -> None:

@@ -116,6 +116,22 @@ async def test_a_promotion_and_a_roll_back_need_no_restart() -> None:
     assert (host.started, host.closed) == (1, 1)
 
 
+async def test_whoever_comes_into_service_is_told_of_once() -> None:
+    kept, told = Kept(draft="docs"), list[Serving]()
+    answering = answering_with(kept)
+    await answering.pipeline()
+    answering.tell(told.append)
+    await answering.pipeline()
+    kept.promoted = {Role.DRAFT: "style"}
+    await answering.pipeline()
+    await answering.pipeline()
+    kept.promoted = {Role.DRAFT: "not loaded"}
+    await answering.pipeline()
+    kept.promoted = {}
+    await answering.pipeline()
+    assert told == [Serving("docs", BASE), Serving("style", BASE), Serving(BASE, BASE)]
+
+
 async def test_while_the_database_is_down_answers_go_on_as_before() -> None:
     kept = Kept(draft="docs")
     answering = answering_with(kept)
