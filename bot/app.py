@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -152,11 +152,13 @@ def model_host(settings: PipelineSettings) -> ModelHost:
     )
 
 
-def _as_gguf(cache: Path, name: str, adapter: Path, model: Path) -> Path:
-    """What llama.cpp loads for an adapter; made in `cache` where it is not there yet. Raises `TrainingError`."""
-    from pipeline.training.gguf_adapter import served_adapter  # noqa: PLC0415 - only where there are adapters
+def _as_gguf(cache: Path, adapters: Mapping[str, Path], model: Path) -> AbstractContextManager[Sequence[Path]]:
+    """What llama.cpp loads for each adapter; made in `cache` where it is not there yet. Entering raises `TrainingError`."""
+    if not adapters and not cache.is_dir():
+        return nullcontext(())
+    from pipeline.training.converted import converted_adapters  # noqa: PLC0415 - only where there are adapters
 
-    return served_adapter(adapter, model, cache, name=name)
+    return converted_adapters(adapters, model, cache)
 
 
 @asynccontextmanager

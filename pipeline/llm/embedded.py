@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 from pathlib import Path
@@ -59,7 +60,7 @@ class EmbeddedServer:
         *,
         model_path: Path | None = None,
         adapters: Mapping[str, Path] | None = None,
-        as_gguf: Callable[[str, Path, Path], Path] | None = None,
+        as_gguf: Callable[[Mapping[str, Path], Path], AbstractContextManager[Sequence[Path]]] | None = None,
         slots: int = 2,
         context_tokens: int = 4096,
         threads: int | None = None,
@@ -71,11 +72,12 @@ class EmbeddedServer:
     ) -> None:
         """`model_path`: a GGUF file (default: SmolLM2 from its package); `adapters`: name -> GGUF LoRA file.
 
-        `as_gguf`: (name, what `adapters` holds, the model's file) -> GGUF LoRA file, where `adapters` may hold others.
+        `as_gguf`: (`adapters`, the model's file) -> GGUF LoRA files, where `adapters` may hold others; left by `close`.
         """
         self._model_path = model_path
         self._adapters = dict(adapters or {})
         self._as_gguf = as_gguf
+        self._held = contextlib.ExitStack()
         self._slots = slots
         self._context_tokens = min(context_tokens, MAX_CONTEXT_TOKENS)
         self._threads = threads or usable_cpus()
@@ -113,7 +115,8 @@ class EmbeddedServer:
 
     def _adapter_files(self, model: Path) -> tuple[str, ...]:
         convert = self._as_gguf
-        return tuple(str(convert(name, at, model) if convert else at) for name, at in self._adapters.items())
+        files = self._held.enter_context(convert(self._adapters, model)) if convert else self._adapters.values()
+        return tuple(map(str, files))
 
     def model(self, name: str) -> TgiChatModel:
         """The adapter `name`, or the base. Raises `ModelUnavailable` for an adapter that was not given at the start."""
@@ -151,6 +154,7 @@ class EmbeddedServer:
         if self._child is not None:
             child, self._child = self._child, None
             await child.end()
+        self._held.close()
 
     async def _locate(self) -> Endpoint:
         """Where the process listens; waits while it is started again. Raises `ModelUnavailable` if that fails."""

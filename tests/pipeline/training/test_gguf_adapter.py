@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from pipeline.llm import BASE
 from pipeline.llm.embedded import EmbeddedServer
 from pipeline.training import gguf_adapter
 from pipeline.training.adapter import read_adapter
+from pipeline.training.converted import converted_adapters
 from pipeline.training.gguf_adapter import permuted, read_base, served_adapter
 from pipeline.training.rows import file_hash
 from tests.fakes.tiny_llama import VOCABULARY, hugging_face, tiny_llama, with_peft, write_adapter, write_gguf
@@ -79,11 +81,15 @@ async def served(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Serv
         patch.setattr(gguf_adapter, "permuted", lambda rows, _heads: rows)
         gguf_adapter.write_gguf(read_adapter(folder / "docs"), read_base(base), folder / "unpermuted.gguf")
 
-    def as_gguf(name: str, adapter: Path, model: Path) -> Path:
-        return served_adapter(adapter, model, folder / "made", name=name)
-
     adapters = {"docs": folder / "docs", "unpermuted": folder / "unpermuted.gguf"}
-    server = EmbeddedServer(folder, model_path=base, adapters=adapters, as_gguf=as_gguf, context_tokens=512, threads=1)
+    server = EmbeddedServer(
+        folder,
+        model_path=base,
+        adapters=adapters,
+        as_gguf=partial(converted_adapters, cache=folder / "made"),
+        context_tokens=512,
+        threads=1,
+    )
     await server.start()
     yield Served(server, expected)
     await server.close()
