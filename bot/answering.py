@@ -9,23 +9,25 @@ from contextlib import aclosing
 import structlog
 
 from bot.adapters import calibration_of
+from bot.embedding import least_similarity
 from bot.errors import BotError
 from bot.promotion import Promotions, Serving, serving
 from pipeline.answering import AnsweringOptions, AnsweringPipeline, Retriever
 from pipeline.errors import ModelUnavailable, TrainingError
 from pipeline.llm import BASE, ModelHost
+from pipeline.retrieval.thresholds import Thresholds
 from pipeline.settings import PipelineSettings
 from pipeline.types import AnswerEvent, Mode, Turn
 
 log = structlog.get_logger(__name__)
 
 
-def answering_options(settings: PipelineSettings, now: Serving) -> AnsweringOptions:
-    """The pipeline's options from its settings and from who drafts."""
+def answering_options(settings: PipelineSettings, now: Serving, thresholds: Thresholds) -> AnsweringOptions:
+    """The pipeline's options from its settings, from who drafts, and from the embedder's `thresholds`."""
     return AnsweringOptions(
         mode=settings.mode,
         passages=settings.passages,
-        min_similarity=settings.min_similarity,
+        min_similarity=least_similarity(settings, thresholds),
         draft_tokens=settings.draft_tokens,
         drafting=settings.drafting,
         draft_words=settings.draft_words,

@@ -9,14 +9,14 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import structlog
 
 from bot.answering import Answering, answering_options
-from bot.embedding import Embedding, open_promoted, open_serving
+from bot.embedding import Embedding, open_embedding, open_promoted, open_reranker, open_serving
 from bot.errors import BotError, StoreUnavailable
 from bot.isolation import IsolationWatch
 from bot.lock import own_data_dir
@@ -47,10 +47,9 @@ from pipeline.retrieval.embedder import SentenceTransformerEmbedder
 from pipeline.retrieval.guard import GuardedRetriever
 from pipeline.retrieval.keywords import TantivyKeywords
 from pipeline.retrieval.protocols import KeywordIndex, VectorIndex
-from pipeline.retrieval.reranking import Reranking
 from pipeline.retrieval.retriever import Retriever
 from pipeline.settings import PipelineSettings
-from pipeline.types import SHARED, Document, Filters, Passage
+from pipeline.types import SHARED, Document, Passage
 
 log = structlog.get_logger(__name__)
 
@@ -93,7 +92,8 @@ class Core:
 
     def retriever_of(self, embedding: Embedding) -> Retriever:
         """A retriever on this embedder's index."""
-        return _retriever(embedding, self.keywords, self.catalog, self.reranker, self.settings)
+        tuning = embedding.tuning(self.settings, self.reranker)
+        return tuning.retriever(embedding.embedder, embedding.vectors, self.keywords, self.catalog)
 
     async def use_embedding(self, new: Embedding) -> None:
         """Exchange embedder, index and thresholds. What is being retrieved ends with the old ones, which stay open."""
@@ -115,8 +115,7 @@ class Core:
 
     def options(self, now: Serving) -> AnsweringOptions:
         """The pipeline's, by who drafts and by the embedder in service."""
-        least = self.embedding.min_similarity(self.settings)
-        return replace(answering_options(self.settings, now), min_similarity=least)
+        return answering_options(self.settings, now, self.embedding.thresholds)
 
     async def warm(self) -> None:
         """Load the embedder, and the reranker if there is one. Raises `IndexUnavailable` for the embedder."""
@@ -179,11 +178,22 @@ async def open_store(settings: PipelineSettings) -> AsyncIterator[tuple[Engine, 
 
 async def who_serves(settings: PipelineSettings) -> Serving:
     """Who drafts and answers, for a command without a core. A database that is not there yet is not made for that."""
-    empty = settings.database_url is None and not await asyncio.to_thread(sqlite_file(settings.data_dir).exists)
-    if empty or (settings.draft_model and settings.answer_model):
+    if (settings.draft_model and settings.answer_model) or not await _has_database(settings):
         return serving(settings, {})
     async with open_store(settings) as (engine, _store):
         return serving(settings, await SqlPromotions(engine).in_service())
+
+
+async def open_served(settings: PipelineSettings) -> Embedding:
+    """The embedder in service, for a command without a core. Raises `IndexUnavailable`; see `who_serves`."""
+    if not await _has_database(settings):
+        return await open_embedding(settings.embedding_model, settings)
+    async with open_store(settings) as (engine, _store):
+        return await open_serving(Embedders(engine), settings)
+
+
+async def _has_database(settings: PipelineSettings) -> bool:
+    return settings.database_url is not None or await asyncio.to_thread(sqlite_file(settings.data_dir).exists)
 
 
 @asynccontextmanager
@@ -200,11 +210,12 @@ async def open_core(bot: BotSettings, settings: PipelineSettings) -> AsyncIterat
         catalog = Catalog(engine)
         went_stale = asyncio.Event()
         tenants = SqlTenants(engine, default=bot.tenant)
-        reranker = CrossEncoderReranker(settings.reranker) if settings.reranker else None
+        reranker = open_reranker(settings)
         if reranker is not None:
             stack.push_async_callback(reranker.close)
         canaries = Canaries(catalog, embedder, vectors, keywords)
-        retriever = GuardedRetriever(_retriever(embedding, keywords, catalog, reranker, settings))
+        tuning = embedding.tuning(settings, reranker)
+        retriever = GuardedRetriever(tuning.retriever(embedder, vectors, keywords, catalog))
         models = model_host(settings)
         promotions = SqlPromotions(engine)
         answering = Answering(settings, models, retriever, promotions, lambda now: core.options(now))  # noqa: PLW0108
@@ -238,24 +249,6 @@ async def open_core(bot: BotSettings, settings: PipelineSettings) -> AsyncIterat
             _stack=stack,
         )
         yield core
-
-
-def _retriever(
-    embedding: Embedding,
-    keywords: KeywordIndex,
-    catalog: Catalog,
-    reranker: CrossEncoderReranker | None,
-    settings: PipelineSettings,
-) -> Retriever:
-    return Retriever(
-        embedding.embedder,
-        embedding.vectors,
-        keywords,
-        catalog,
-        embedding.weights,
-        filters=Filters(settings.language, settings.release),
-        reranking=Reranking(reranker, settings.rerank_depth) if reranker else None,
-    )
 
 
 async def _mark_stale(freshness: SqlFreshness, went_stale: asyncio.Event) -> None:

@@ -15,11 +15,14 @@ from bot.store import Engine
 from pipeline.errors import IndexUnavailable, PipelineError
 from pipeline.knowledge.embedders import Embedders, KnownEmbedder
 from pipeline.retrieval.chroma import ChromaVectors
+from pipeline.retrieval.crossencoder import CrossEncoderReranker
 from pipeline.retrieval.embedder import SentenceTransformerEmbedder
 from pipeline.retrieval.models import find
+from pipeline.retrieval.reranking import Reranking
 from pipeline.retrieval.thresholds import Thresholds, read_thresholds
-from pipeline.retrieval.weights import Weights
+from pipeline.retrieval.tuning import Tuning
 from pipeline.settings import PipelineSettings
+from pipeline.types import Filters
 
 log = structlog.get_logger(__name__)
 
@@ -42,14 +45,10 @@ class Embedding:
     vectors: ChromaVectors
     thresholds: Thresholds
 
-    @property
-    def weights(self) -> Weights:
-        """The retriever's, in this embedder's scale."""
-        return self.thresholds.applied(Weights())
-
-    def min_similarity(self, settings: PipelineSettings) -> float:
-        """What is answered from."""
-        return least_similarity(settings, self.thresholds)
+    def tuning(self, settings: PipelineSettings, reranker: CrossEncoderReranker | None) -> Tuning:
+        """What retrieval with this embedder is built with; `reranker`: see `open_reranker`."""
+        reranking = Reranking(reranker, settings.rerank_depth, reranker.model_name) if reranker else None
+        return Tuning(self.thresholds, Filters(settings.language, settings.release), reranking)
 
     async def close(self) -> None:
         await self.embedder.close()
@@ -59,6 +58,11 @@ class Embedding:
 def least_similarity(settings: PipelineSettings, thresholds: Thresholds) -> float:
     """PROMPTAI_MIN_SIMILARITY where it is set, else what the embedder brings."""
     return settings.min_similarity if "min_similarity" in settings.model_fields_set else thresholds.min_similarity
+
+
+def open_reranker(settings: PipelineSettings) -> CrossEncoderReranker | None:
+    """PROMPTAI_RERANKER, if it is set; nothing is loaded yet."""
+    return CrossEncoderReranker(settings.reranker) if settings.reranker else None
 
 
 async def open_embedding(model: str, settings: PipelineSettings, beside: ChromaVectors | None = None) -> Embedding:

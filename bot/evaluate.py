@@ -6,7 +6,7 @@ import asyncio
 import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,8 +16,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from bot.adapters import calibration_of
 from bot.answering import answering_options
-from bot.app import model_host, open_core, who_serves
-from bot.embedding import least_similarity
+from bot.app import model_host, open_core, open_served, who_serves
+from bot.embedding import open_reranker
 from bot.promotion import Serving
 from bot.settings import BotSettings
 from pipeline.errors import EvaluationError
@@ -29,9 +29,6 @@ from pipeline.evaluation.session import REPORT, Models, Plan, arms_of, cases_of,
 from pipeline.evaluation.vectors import CachingEmbedder
 from pipeline.llm import BASE, ChatModel, ModelHost
 from pipeline.llm.tgi import ModelServer
-from pipeline.retrieval.embedder import SentenceTransformerEmbedder
-from pipeline.retrieval.models import find
-from pipeline.retrieval.thresholds import read_thresholds
 from pipeline.settings import PipelineSettings
 
 out = Console(highlight=False)
@@ -65,13 +62,12 @@ async def run(request: Request, bot: BotSettings, settings: PipelineSettings) ->
         models = None
         if needs_model(plan, arms) or request.judge:
             models = await stack.enter_async_context(_models(request, settings, serving))
-        least = least_similarity(settings, corpus.thresholds)
-        options = replace(answering_options(settings, serving), min_similarity=least)
+        options = answering_options(settings, serving, corpus.tuning.thresholds)
         with progress_bar(quiet=request.as_json) as bar:
             task = bar.add_task("", total=None)
             report = await evaluate(
                 plan, cases, arms, corpus=corpus, models=models, options=options,
-                about=_about(request, cases, arms, embedder, models),
+                about=_about(request, cases, arms, settings, embedder, models),
                 progress=lambda done, total, what: bar.update(task, completed=done, total=total, description=what[:40]),
             )  # fmt: skip
     if request.as_json:
@@ -92,18 +88,19 @@ async def open_corpus(
             core = await stack.enter_async_context(open_core(bot, settings))
             embedder = CachingEmbedder(core.embedder, cache)
             stack.callback(embedder.save)
-            thresholds = core.embedding.thresholds
-            synced = await SyncedCorpus.open(core.catalog, embedder, core.vectors, core.keywords, tenant, thresholds)
+            tuning = core.embedding.tuning(settings, core.reranker)
+            synced = await SyncedCorpus.open(core.catalog, embedder, core.vectors, core.keywords, tenant, tuning)
             yield synced, embedder
             return
-        model = SentenceTransformerEmbedder(settings.embedding_model)
-        stack.push_async_callback(model.close)
-        embedder = CachingEmbedder(model, cache)
+        embedding, reranker = await open_served(settings), open_reranker(settings)
+        stack.push_async_callback(embedding.close)
+        if reranker is not None:
+            stack.push_async_callback(reranker.close)
+        embedder = CachingEmbedder(embedding.embedder, cache)
         stack.callback(embedder.save)
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         err.print(f"[dim]Reading and embedding {source} …[/]")
-        thresholds = await asyncio.to_thread(lambda: read_thresholds(find(settings.embedding_model)))
-        read = await read_corpus(source, embedder, folder, thresholds)
+        read = await read_corpus(source, embedder, folder, embedding.tuning(settings, reranker))
         embedder.save()
         yield read, embedder
 
@@ -135,7 +132,12 @@ async def _served(name: str, host: ModelHost, stack: AsyncExitStack) -> ChatMode
 
 
 def _about(
-    request: Request, cases: Sequence[Case], arms: Sequence[Arm], embedder: CachingEmbedder, models: Models | None
+    request: Request,
+    cases: Sequence[Case],
+    arms: Sequence[Arm],
+    settings: PipelineSettings,
+    embedder: CachingEmbedder,
+    models: Models | None,
 ) -> dict[str, str]:
     plan = request.plan
     drafted = sorted({arm.replay for arm in arms if arm.replay})
@@ -144,6 +146,7 @@ def _about(
         + (f", a sample (--sample {plan.size})" if plan.size else ""),
         "corpus": request.corpus.name if request.corpus else f"synced, tenant {plan.tenant}",
         "embedder": embedder.fingerprint,
+        "reranker": settings.reranker or "none",
         "drafts": f"replayed: {', '.join(drafted)}" if drafted else "written by the drafter" if models else "none",
         "models": ", ".join(dict.fromkeys(models.names)) if models else "none: retrieval only",
         "follow-ups": "rewritten by the model" if models and not plan.retrieval_only else "behind the question before",

@@ -129,7 +129,7 @@ async def _compared(
             task = bar.add_task("", total=None)
             found = await measure(
                 plan, cases, arms, corpus=corpus, models=_models(settings, host, now, current, request.name),
-                options=answering_options(settings, now),
+                options=answering_options(settings, now, corpus.tuning.thresholds),
                 progress=lambda done, total, what: bar.update(task, completed=done, total=total, description=what[:40]),
             )  # fmt: skip
     title, about = f"{request.name} beside {current}, for {request.role}s", _about(request, now, len(cases))

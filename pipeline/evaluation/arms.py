@@ -49,6 +49,8 @@ class Arm:
     mode: Mode
     draft: DraftFrom = DraftFrom.NOBODY
     weights: Weights = HYBRID
+    reranked: bool = True
+    """Whether the configured reranker, if there is one, orders what is found."""
     passages: PassagesFrom = PassagesFrom.RETRIEVAL
     replay: str | None = None
     """The model whose drafts are replayed; None: drafts are written now."""
@@ -71,7 +73,7 @@ BASELINE = "rag"
 """What the others are compared with."""
 
 ARMS = (
-    Arm("rag-dense", Mode.RAG, weights=DENSE),
+    Arm("rag-dense", Mode.RAG, weights=DENSE, reranked=False),
     Arm("rag", Mode.RAG),
     Arm("finetuned", Mode.FINETUNED),
     Arm("combined", Mode.COMBINED, DraftFrom.DRAFTER),

@@ -22,12 +22,11 @@ from pipeline.knowledge.sources import DirectorySource
 from pipeline.retrieval.keywords import TantivyKeywords
 from pipeline.retrieval.memory import MemoryVectors, MemoryVisibility
 from pipeline.retrieval.protocols import KeywordIndex, VectorIndex
-from pipeline.retrieval.retriever import Retriever as HybridRetriever
-from pipeline.retrieval.thresholds import Thresholds
+from pipeline.retrieval.tuning import Tuning
 from pipeline.retrieval.weights import Weights
 from pipeline.types import SHARED, Document, Passage
 
-_DEFAULT = Thresholds()
+_PLAIN = Tuning()
 
 
 class Corpus(Protocol):
@@ -35,11 +34,11 @@ class Corpus(Protocol):
 
     @property
     def fingerprint(self) -> str:
-        """Equal for equal documents and embedders."""
+        """Equal for equal documents, embedders and tunings."""
 
     @property
-    def thresholds(self) -> Thresholds:
-        """The embedder's."""
+    def tuning(self) -> Tuning:
+        """What its retrievers are built with."""
 
     async def pages(self) -> Sequence[str]:
         """Locations of all documents."""
@@ -47,7 +46,7 @@ class Corpus(Protocol):
     async def passages(self, page: str) -> Sequence[Passage]:
         """What a document was cut into; empty for one that is not there."""
 
-    def retriever(self, weights: Weights) -> Retriever: ...
+    def retriever(self, weights: Weights, *, reranked: bool = True) -> Retriever: ...
 
 
 class MemoryCorpus:
@@ -58,11 +57,11 @@ class MemoryCorpus:
         passages: Sequence[Passage],
         embedder: CachingEmbedder,
         keywords: KeywordIndex,
-        thresholds: Thresholds = _DEFAULT,
+        tuning: Tuning = _PLAIN,
     ) -> None:
-        """`thresholds`: the embedder's; what is measured is to be what would serve."""
+        """`tuning`: that in service, since what is measured is to be what would serve."""
         self._embedder = embedder
-        self.thresholds = thresholds
+        self.tuning = tuning
         self._keywords = keywords
         self._vectors = MemoryVectors()
         self._visibility = MemoryVisibility(passages)
@@ -70,7 +69,7 @@ class MemoryCorpus:
         self._pages: dict[str, list[Passage]] = {}
         for passage in passages:
             self._pages.setdefault(page_of(passage), []).append(passage)
-        self.fingerprint = _hash(embedder.fingerprint, *(passage.id for passage in passages))
+        self.fingerprint = _hash(embedder.fingerprint, *tuning.names, *(passage.id for passage in passages))
 
     async def index(self) -> None:
         """Embed and index everything; needed once, before the first search."""
@@ -84,9 +83,10 @@ class MemoryCorpus:
     async def passages(self, page: str) -> Sequence[Passage]:
         return self._pages.get(page, ())
 
-    def retriever(self, weights: Weights) -> Retriever:
-        weights = self.thresholds.applied(weights)
-        return HybridRetriever(self._embedder, self._vectors, self._keywords, self._visibility, weights)
+    def retriever(self, weights: Weights, *, reranked: bool = True) -> Retriever:
+        return self.tuning.retriever(
+            self._embedder, self._vectors, self._keywords, self._visibility, weights, reranked=reranked
+        )
 
 
 class SyncedCorpus:
@@ -102,10 +102,10 @@ class SyncedCorpus:
         documents: Mapping[str, str],
         fingerprint: str,
         tenant: str,
-        thresholds: Thresholds = _DEFAULT,
+        tuning: Tuning = _PLAIN,
     ) -> None:
         self._catalog = catalog
-        self.thresholds = thresholds
+        self.tuning = tuning
         self._embedder = embedder
         self._vectors = vectors
         self._keywords = keywords
@@ -121,7 +121,7 @@ class SyncedCorpus:
         vectors: VectorIndex,
         keywords: KeywordIndex,
         tenant: str,
-        thresholds: Thresholds = _DEFAULT,
+        tuning: Tuning = _PLAIN,
     ) -> SyncedCorpus:
         """Raises `EvaluationError` if nothing has been synced."""
         found = [*await catalog.documents(SHARED), *await catalog.documents(tenant)]
@@ -134,9 +134,9 @@ class SyncedCorpus:
             vectors,
             keywords,
             documents={document.location: document.id for document in found},
-            fingerprint=_hash(embedder.fingerprint, *versions),
+            fingerprint=_hash(embedder.fingerprint, *tuning.names, *versions),
             tenant=tenant,
-            thresholds=thresholds,
+            tuning=tuning,
         )
 
     async def pages(self) -> Sequence[str]:
@@ -148,20 +148,19 @@ class SyncedCorpus:
         document = await self._catalog.document((self._tenant, SHARED), self._documents[page])
         return Splitter(self._embedder).split(document) if document else ()
 
-    def retriever(self, weights: Weights) -> Retriever:
-        weights = self.thresholds.applied(weights)
-        return HybridRetriever(self._embedder, self._vectors, self._keywords, self._catalog, weights)
+    def retriever(self, weights: Weights, *, reranked: bool = True) -> Retriever:
+        return self.tuning.retriever(
+            self._embedder, self._vectors, self._keywords, self._catalog, weights, reranked=reranked
+        )
 
 
-async def read_corpus(
-    path: Path, embedder: CachingEmbedder, folder: Path, thresholds: Thresholds = _DEFAULT
-) -> MemoryCorpus:
+async def read_corpus(path: Path, embedder: CachingEmbedder, folder: Path, tuning: Tuning = _PLAIN) -> MemoryCorpus:
     """A folder of documents, or JSON lines of sections (page, title, section, text; id is the section's anchor).
 
     `folder`: an empty one for the keyword index. Raises `EvaluationError`, `SourceNotFound`.
     """
     passages = await read_passages(path, embedder)
-    corpus = MemoryCorpus(passages, embedder, TantivyKeywords(folder), thresholds)
+    corpus = MemoryCorpus(passages, embedder, TantivyKeywords(folder), tuning)
     await corpus.index()
     return corpus
 

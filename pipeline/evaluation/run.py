@@ -133,7 +133,7 @@ class Runner:
         return answer, _answered(answer, hits, meter, waited)
 
     def _retriever(self, arm: Arm) -> Retriever:
-        return self._setup.corpus.retriever(arm.weights)
+        return self._setup.corpus.retriever(arm.weights, reranked=arm.reranked)
 
     async def _passages(self, arm: Arm, case: Case) -> Retriever:
         if arm.passages is PassagesFrom.RETRIEVAL:

@@ -35,6 +35,8 @@ class Reranking:
     reranker: Reranker
     depth: int = 20
     """The first so many of the fused order are ordered anew; the others stay behind them. >= 1."""
+    name: str = "reranker"
+    """What reports call it."""
 
     async def reorder(self, question: str, ranked: Sequence[Ranked]) -> list[Ranked]:
         """`ranked` (best first) with its head in the reranker's order; as it is if the reranker fails.

@@ -15,15 +15,19 @@ import pytest
 from bot import embedder_commands
 from bot.app import Core, open_core
 from bot.commands import run_command
-from bot.embedding import IndexCheck
+from bot.embedding import IndexCheck, open_embedding
+from bot.evaluate import open_corpus
+from bot.promotion import Serving
 from bot.settings import BotSettings
 from bot.startup import embedder_lines
 from pipeline.errors import IndexUnavailable
 from pipeline.knowledge import DirectorySource
-from pipeline.knowledge.embedders import Embedders
+from pipeline.knowledge.embedders import Embedders, Switched
+from pipeline.llm import BASE
 from pipeline.retrieval.thresholds import Thresholds, write_thresholds
 from pipeline.settings import PipelineSettings
 from pipeline.training.embedder import EmbedderRecipe, Work, finetune
+from pipeline.types import Filters
 from tests.fakes.tiny_embedder import tiny_embedder, tiny_pairs
 
 PAGES = 60
@@ -90,8 +94,8 @@ async def test_a_better_embedder_is_promoted_with_its_index_and_rolled_back(plac
         assert switched["from"] == old
         assert not switched["resplit"]
         assert core.embedding.fingerprint == switched["to"]
-        assert core.embedding.weights.trust == 0.3
-        assert core.embedding.min_similarity(core.settings) == 0.125
+        assert core.embedding.thresholds.trust == 0.3
+        assert core.options(Serving(BASE, BASE)).min_similarity == 0.125
         assert await synced(core, place) == 0
         [again] = await promote(core, place, models / "tuned")
         assert "in service already" in again["message"]
@@ -102,6 +106,24 @@ async def test_a_better_embedder_is_promoted_with_its_index_and_rolled_back(plac
         [back] = [event async for event in run_command(core, "rollback_embedder", {}) if event["event"] != "progress"]
         assert back["to"] == core.embedding.fingerprint == old
         assert await synced(core, place) == 0
+
+
+async def test_documents_read_for_an_evaluation_are_searched_as_those_in_service(place: Path, models: Path) -> None:
+    """By the promoted embedder with its thresholds, the reranker and the filters of the settings."""
+    async with opened(place, models / "base") as core:
+        old, new = core.embedding, await open_embedding(str(models / "tuned"), core.settings)
+        switched = Switched((old.fingerprint, old.model), (new.fingerprint, new.model), True, {})
+        await Embedders(core.engine).switch(switched, ())
+        await new.close()
+    settings = PipelineSettings(
+        _env_file=None, data_dir=place / "data", embedding_model=str(models / "base"), reranker="cross", language="en"
+    )  # type: ignore[call-arg]
+    async with open_corpus(place / "docs", "default", BOT, settings) as (corpus, embedder):
+        assert embedder.fingerprint == new.fingerprint
+        assert corpus.tuning.thresholds == Thresholds(0.125, 0.2, 0.3)
+        assert corpus.tuning.filters == Filters("en")
+        assert corpus.tuning.reranking is not None
+        assert corpus.tuning.reranking.name == "cross"
 
 
 async def test_an_embedder_that_is_not_better_is_refused_and_the_record_stays(place: Path, models: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,8 @@ from pipeline.evaluation.session import Plan
 from pipeline.evaluation.vectors import CachingEmbedder
 from pipeline.llm import Message
 from pipeline.retrieval import HashingEmbedder, MemoryKeywords
+from pipeline.retrieval.thresholds import Thresholds
+from pipeline.retrieval.tuning import Tuning
 from pipeline.settings import PipelineSettings
 from pipeline.training.rows import Provenance, Row, Skill, file_hash, write_rows
 from pipeline.types import Role
@@ -80,6 +82,8 @@ class Bench:
     folder: Path
     adapter: Path
     questions: Path
+    thresholds: Thresholds = field(default_factory=Thresholds)
+    """The embedder's in service."""
 
     def settings(self, url: str, **values: str) -> PipelineSettings:
         places = {"PROMPTAI_DATA_DIR": str(self.folder / "data"), "PROMPTAI_ADAPTERS": f"docs={self.adapter}"}
@@ -110,16 +114,17 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
             )
             for term in TERMS
         ]
-        corpus = MemoryCorpus(passages, embedder, MemoryKeywords())
+        corpus = MemoryCorpus(passages, embedder, MemoryKeywords(), Tuning(found.thresholds))
         await corpus.index()
         yield corpus, embedder
 
-    monkeypatch.setattr(promoting, "open_corpus", open_corpus)
     questions = [
         {"id": f"q{at}", "question": asked, "gold_pages": [f"{term}.md"], "reference_answer": f"It is {term}."}
         for at, (asked, term) in enumerate(ASKED.items())
     ]
-    return Bench(tmp_path, write_adapter(tmp_path / "docs"), write_lines(tmp_path / "held-out.jsonl", questions))
+    found = Bench(tmp_path, write_adapter(tmp_path / "docs"), write_lines(tmp_path / "held-out.jsonl", questions))
+    monkeypatch.setattr(promoting, "open_corpus", open_corpus)
+    return found
 
 
 def write_data(folder: Path, question: str, *, adapter: Path | None = None) -> Path:
@@ -167,6 +172,14 @@ async def test_an_answerer_whose_words_are_nearer_to_the_reference_answers_is_pr
     figures = {figure["metric"]: figure for figure in promotion.figures["figures"]}
     assert promotion.outcome is Outcome.PROMOTED
     assert figures[WORDS]["low"] > 0
+
+
+@pytest.mark.parametrize(("least", "outcome"), [(-1.0, Outcome.PROMOTED), (0.99, Outcome.REFUSED)])
+async def test_answers_are_compared_where_the_embedder_in_service_lets_them_be_given(
+    bench: Bench, least: float, outcome: Outcome
+) -> None:
+    bench.thresholds = Thresholds(min_similarity=least)
+    assert (await bench.promote(quoting, bench.request(Role.ANSWER))).outcome is outcome
 
 
 async def test_an_answerer_that_does_not_read_its_passages_cannot_be_measured_and_is_refused(bench: Bench) -> None:

@@ -17,6 +17,7 @@ from pipeline.evaluation.vectors import CachingEmbedder
 from pipeline.llm import ChatModel, Message
 from pipeline.llm.scripted import Failure, Reply, ScriptedChatModel
 from pipeline.retrieval import HashingEmbedder, MemoryKeywords
+from pipeline.retrieval.tuning import Tuning
 from pipeline.types import Passage
 from tests.pipeline.retrieval.support import make_passage
 
@@ -51,8 +52,9 @@ def passages() -> list[Passage]:
     ]
 
 
-async def make_corpus() -> MemoryCorpus:
-    corpus = MemoryCorpus(passages(), CachingEmbedder(HashingEmbedder(), None), MemoryKeywords())
+async def make_corpus(tuning: Tuning | None = None) -> MemoryCorpus:
+    embedder = CachingEmbedder(HashingEmbedder(), None)
+    corpus = MemoryCorpus(passages(), embedder, MemoryKeywords(), tuning or Tuning())
     await corpus.index()
     return corpus
 
@@ -90,9 +92,9 @@ def down_for(words: str) -> ScriptedChatModel:
     )
 
 
-async def run(plan: Plan, models: Models | None = None) -> Report:
+async def run(plan: Plan, models: Models | None = None, tuning: Tuning | None = None) -> Report:
     cases = cases_of(plan)
     return await evaluate(
-        plan, cases, arms_of(plan, cases), corpus=await make_corpus(), models=models,
+        plan, cases, arms_of(plan, cases), corpus=await make_corpus(tuning), models=models,
         options=AnsweringOptions(min_similarity=0.1), about={}, progress=lambda *_: None,
     )  # fmt: skip

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from pipeline.errors import EvaluationError
 from pipeline.evaluation.arms import ARMS, BASELINE, choose, expand
 from pipeline.evaluation.session import Plan, arms_of, cases_of
 from pipeline.llm.scripted import ScriptedChatModel
+from pipeline.retrieval.reranking import Reranking
+from pipeline.retrieval.tuning import Tuning
 from tests.pipeline.evaluation.support import QUESTIONS, down_for, models, quoting, run, write_lines
 
 
@@ -52,6 +55,26 @@ async def test_retrieval_only_needs_no_model_and_leaves_out_the_arms_that_do(pla
     assert cell.value.value == 1.0
     assert cell.value.cases == 3
     assert report.cell("rag", "F1") is None
+
+
+class AgainstTheFusion:
+    """A reranker that likes best what has least in common with the question."""
+
+    async def scores(self, question: str, texts: Sequence[str]) -> Sequence[float]:
+        asked = set(question.casefold().rstrip("?").split())
+        return [-float(len(asked & set(text.casefold().rstrip(".").split()))) for text in texts]
+
+
+async def test_the_configured_reranker_orders_what_is_found_but_not_in_plain_rag(plan: Plan) -> None:
+    plan = replace(plan, retrieval_only=True, arms=("rag", "rag-dense"))
+    tuning = Tuning(reranking=Reranking(AgainstTheFusion(), name="against"))
+    report = await run(plan, tuning=tuning)
+    reranked, dense = report.cell("rag", "page R@1"), report.cell("rag-dense", "page R@1")
+    assert reranked is not None
+    assert dense is not None
+    assert (reranked.value.value, dense.value.value) == (0.0, 1.0)
+    with pytest.raises(EvaluationError, match="--fresh"):
+        await run(plan)
 
 
 async def test_a_case_that_fails_is_a_failure_and_neither_a_zero_nor_left_out_in_silence(plan: Plan) -> None:
