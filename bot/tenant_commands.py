@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from bot.app import Core
 from bot.errors import BotError, TenantUnknown
-from bot.store import SqlRemoval
+from bot.store import Installed, SqlRemoval
 from bot.syncing import SOURCES_FOLDER
 from pipeline.types import SHARED
 
@@ -34,9 +34,16 @@ async def remove_tenant(core: Core, params: Mapping[str, Any]) -> AsyncGenerator
     tenant: str = params["tenant"]
     if tenant == SHARED:
         raise BotError("The shared documents are no tenant: remove them by syncing an empty folder (--allow-empty).")
+    if tenant == core.bot.tenant:
+        raise BotError(
+            f"{tenant} is PROMPTAI_TENANT: every workspace that is not linked to another tenant is answered for it, so it"
+            f" always exists. To forget all that it has, stop promptai and run: PROMPTAI_TENANT=nobody promptai tenants"
+            f" remove {tenant}"
+        )
     removal = SqlRemoval(core.engine)
     declared = tenant in await core.tenants.names()
-    lost = dict(await removal.remove(tenant))
+    removed = await removal.remove(tenant)
+    lost = dict(removed.lost)
     for kind, index in (("vectors", core.vectors), ("keywords", core.keywords)):
         if held := await index.count(tenant):
             lost[kind] = held
@@ -45,14 +52,15 @@ async def remove_tenant(core: Core, params: Mapping[str, Any]) -> AsyncGenerator
         lost["copies of repositories"] = copies
     if not declared and not lost:
         raise TenantUnknown(f"There is no tenant {tenant!r}, and nothing of one. `promptai tenants list` shows all.")
-    left = dict(await removal.left(tenant))
+    left = dict(await removal.left(tenant, removed.installations))
     left |= {kind: held for kind, held in await _indexed(core, tenant) if held}
     if left:
         things = ", ".join(f"{count} in {name}" for name, count in left.items())
         raise BotError(
             f"Of {tenant} something came back while it was removed: {things}. Stop its sources; run it again."
         )
-    yield {"event": "removed", "tenant": tenant, "lost": lost}
+    slack = {"removed": _named(removed.installations), "kept": _named(removed.kept)}
+    yield {"event": "removed", "tenant": tenant, "lost": lost, "slack": slack}
 
 
 def remove_copies(data_dir: Path, tenant: str) -> int:
@@ -73,6 +81,10 @@ def remove_copies(data_dir: Path, tenant: str) -> int:
             f"The copies in {folder} cannot be removed ({exc.strerror}). Remove them, then run it again."
         ) from exc
     return copies
+
+
+def _named(installations: Sequence[Installed]) -> list[dict[str, str]]:
+    return [{"workspace": each.workspace, "name": each.name} for each in installations]
 
 
 async def _indexed(core: Core, tenant: str) -> list[tuple[str, int]]:

@@ -116,10 +116,16 @@ async def show_removed(events: Events, *, as_json: bool) -> None:
     async with aclosing(checked_events(events)) as checked:
         async for event in checked:
             if as_json:
-                print(json.dumps({"tenant": event["tenant"], "lost": event["lost"]}))
+                print(json.dumps({key: event[key] for key in ("tenant", "lost", "slack")}))
             else:
                 lost = ", ".join(f"{count} {name}" for name, count in event["lost"].items()) or "nothing"
                 out.print(f"Removed {event['tenant']}: {lost}. Looked again: nothing is left.")
+                for each in event["slack"]["removed"]:
+                    text = "its token is removed; let its people uninstall the app, which makes the token void"
+                    out.print(f"Slack, {each['name']} ({each['workspace']}): {text}.", markup=False)
+                for each in event["slack"]["kept"]:
+                    text = "its token stays: others are linked there too, or may be. Uninstalling the app removes it"
+                    out.print(f"Slack, {each['name']} ({each['workspace']}): {text}.", markup=False)
 
 
 async def show_sync(events: Events, *, as_json: bool) -> None:

@@ -159,7 +159,10 @@ def remove(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Remove everything of a tenant: documents, both indexes, questions, answers, ratings, links. There is no way back."""
+    """Remove everything of a tenant: documents, both indexes, questions, answers, ratings, links and Slack's tokens.
+
+    The token of a Slack workspace that others are linked to as well stays. There is no way back.
+    """
     from bot.terminal import show_removed
 
     params = {"tenant": checked_tenant(name)}

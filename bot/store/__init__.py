@@ -23,7 +23,7 @@ from bot.store.notices import SqlNotices
 from bot.store.promotions import SqlPromotions
 from bot.store.rated import SqlRated
 from bot.store.recent import RecentQuestion, SqlRecent
-from bot.store.removal import SqlRemoval
+from bot.store.removal import Installed, SqlRemoval
 from bot.store.rows import StoredQuestion, answer_id
 from bot.store.sql import SqlStore
 from bot.store.tenants import SqlTenants
@@ -32,6 +32,7 @@ __all__ = [
     "Cipher",
     "Claim",
     "Engine",
+    "Installed",
     "RecentQuestion",
     "SlackInstallation",
     "SqlBudgets",

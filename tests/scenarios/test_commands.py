@@ -288,6 +288,11 @@ async def test_tenants_are_proven_apart_and_removed_without_a_trace(place: Place
     assert (status, "no tenant 'acme'" in err) == (1, True)
 
 
+async def test_the_tenant_that_always_exists_is_not_removed(place: Place) -> None:
+    status, _, err = await place.run("tenants", "remove", "default", "--yes")
+    assert (status, "default is PROMPTAI_TENANT" in err) == (1, True)
+
+
 async def test_nothing_is_stale_where_nothing_was_answered(place: Place) -> None:
     status, _, err = await place.run("stale")
     assert (status, "stand as they were" in err) == (0, True)

@@ -50,5 +50,5 @@ async def test_removing_a_tenant_removes_its_modes_and_no_others(engine: AsyncEn
     theirs = replace(ALWAYS, conversation="C2", tenant="umbrella")
     await store.set_mode(ALWAYS)
     await store.set_mode(theirs)
-    assert (await SqlRemoval(engine).remove("acme"))["channel_modes"] == 1
+    assert (await SqlRemoval(engine).remove("acme")).lost["channel_modes"] == 1
     assert await store.modes(Platform.SLACK, "T1") == [theirs]
