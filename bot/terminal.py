@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, nullcontext
 from typing import Any
 
 from rich.console import Console
+from rich.live import Live
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from bot.errors import BotError
 
@@ -25,33 +25,35 @@ STAGES = {
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
+screen = Console(highlight=False)
+"""For what is drawn over again: its lines have to be counted, so it breaks them itself."""
 
 
 async def show_answer(events: Events, *, as_json: bool) -> None:
-    """Stream the answer's text, then its sources; or print one JSON object."""
+    """The answer's text, as it grows where a terminal shows it, and its sources; or one JSON object."""
     answer: dict[str, Any] = {}
-    streamed = ""
-    async with aclosing(checked_events(events)) as checked:
-        async for event in checked:
-            if event["event"] == "answer":
-                answer = event["answer"]
-            elif as_json:
-                continue
-            elif event["event"] == "stage":
-                err.print(f"[dim]{STAGES[event['stage']]}[/]")
-            elif event["event"] == "text":
-                streamed += event["text"]
-                sys.stdout.write(event["text"])
-                sys.stdout.flush()
+    # What was shown while it grew is replaced by the finished text: citations may have been supplied to it, and a model
+    # that gave up half-way ends in an abstention. Without a terminal there is nothing to replace it on.
+    growing = None
+    if screen.is_terminal and not as_json:
+        growing = Live(console=screen, auto_refresh=False, transient=True, redirect_stderr=err.is_terminal)
+    with growing or nullcontext():
+        async with aclosing(checked_events(events)) as checked:
+            streamed = ""
+            async for event in checked:
+                if event["event"] == "answer":
+                    answer = event["answer"]
+                elif event["event"] == "stage" and not as_json:
+                    err.print(f"[dim]{STAGES[event['stage']]}[/]")
+                elif event["event"] == "text" and growing is not None:
+                    streamed += event["text"]
+                    growing.update(Text(streamed.strip()), refresh=True)
     if not answer:
         raise BotError("The process that owns the data folder ended before the answer was whole. Try again.")
     if as_json:
         print(json.dumps(answer, ensure_ascii=False, indent=2))
         return
-    if streamed.strip() != answer["text"]:
-        # Citations were supplied, or the model gave up half-way: the finished text counts.
-        out.print(("\n\n" if streamed else "") + escape(answer["text"]), end="")
-    out.print()
+    out.print(answer["text"], markup=False)
     for citation in answer["citations"]:
         out.print(f"  [{citation['number']}] {citation['title']} — {citation['location']}", markup=False)
     err.print(f"[dim]{_took(answer)}[/]")
@@ -126,71 +128,6 @@ async def show_removed(events: Events, *, as_json: bool) -> None:
                 for each in event["slack"]["kept"]:
                     text = "its token stays: others are linked there too, or may be. Uninstalling the app removes it"
                     out.print(f"Slack, {each['name']} ({each['workspace']}): {text}.", markup=False)
-
-
-async def show_sync(events: Events, *, as_json: bool) -> None:
-    """A progress bar and a report for each source; or one JSON object a source. Exit status 1 if a document failed."""
-    failed = False
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=err, transient=True, disable=as_json or not err.is_terminal) as progress:
-        task = progress.add_task("Reading", total=None)
-        async with aclosing(checked_events(events)) as checked:
-            async for event in checked:
-                if event["event"] == "progress":
-                    progress.update(
-                        task, description=escape(event["location"][-40:]), completed=event["done"], total=event["total"]
-                    )
-                elif event["event"] == "notice":
-                    progress.console.print(escape(event["message"]))
-                elif event["event"] == "failure":
-                    failed = True
-                    progress.console.print(f"{escape(event['source'])}: [red]failed[/]: {escape(event['message'])}")
-                elif event["event"] == "report":
-                    failed |= bool(event["failed"])
-                    if as_json:
-                        print(
-                            json.dumps(
-                                {key: value for key, value in event.items() if key != "event"}, ensure_ascii=False
-                            )
-                        )
-                    else:
-                        progress.console.print(_report(event))
-    if failed:
-        raise SystemExit(1)
-
-
-async def show_sources(events: Events, *, as_json: bool) -> None:
-    """A table of sources, or JSON."""
-    found: list[dict[str, Any]] = []
-    async with aclosing(checked_events(events)) as checked:
-        async for event in checked:
-            if event["event"] == "sources":
-                found = event["sources"]
-    if as_json:
-        print(json.dumps({"sources": found}, ensure_ascii=False, indent=2))
-        return
-    if not found:
-        err.print("No sources yet. Declare them in knowledge.toml (docs/knowledge.md), or try: promptai sync docs/")
-        return
-    table = Table(box=None, pad_edge=False)
-    for name in ("source", "whose", "kind", "documents", "passages", "last synced (UTC)", "schedule", "state"):
-        table.add_column(name, justify="right" if name in {"documents", "passages"} else "left", overflow="fold")
-    for each in found:
-        failed = f", {len(each['failed'])} documents failed" if each.get("failed") else ""
-        state = f"{each['state']}{': ' + each['last_error'] if each.get('last_error') else ''}{failed}"
-        counts = (str(each.get(key, "")) for key in ("documents", "passages"))
-        synced = (each.get("last_synced") or "")[:16].replace("T", " ")
-        cells = (each["name"], each["tenant"], each["kind"], *counts, synced, each["schedule"], state)
-        table.add_row(*map(escape, cells))
-    out.print(table)
-
-
-def _report(event: Mapping[str, Any]) -> str:
-    counts = ", ".join(f"{event[key]} {key}" for key in ("added", "changed", "renamed", "removed", "unchanged"))
-    dry = " [yellow](dry run: nothing was changed)[/]" if event["dry"] else ""
-    lines = [f"{escape(event['source'])}: {counts}; {event['passages']} passages, {event['seconds']:.1f} s.{dry}"]
-    lines += [f"  [red]failed[/] {escape(f['location'])}: {escape(f['reason'])}" for f in event["failed"]]
-    return "\n".join(lines)
 
 
 async def checked_events(events: Events) -> Events:

@@ -37,7 +37,7 @@ def sync(
 
     Examples: promptai sync; promptai sync handbook; promptai sync docs/ --base-url https://docs.example.com/
     """
-    from bot.terminal import show_sync
+    from bot.sync_terminal import show_sync
 
     sources = sources or []
     if name and len(sources) > 1:
@@ -59,7 +59,7 @@ def list_sources(
     as_json: Json = False,
 ) -> None:
     """List the sources of documents: what they hold, and how their last sync went."""
-    from bot.terminal import show_sources
+    from bot.sync_terminal import show_sources
 
     params = {"tenant": checked_tenant(tenant) if tenant else None}
     run(with_settings(lambda bot, settings: show_sources(command(bot, settings, "sources", params), as_json=as_json)))
