@@ -23,6 +23,7 @@ from pipeline.citations import CitationStream, attribute, citations
 from pipeline.cleaning import clean_text
 from pipeline.confidence import Calibration
 from pipeline.errors import ModelError
+from pipeline.evidence import Evidence
 from pipeline.llm import ChatModel, FirstLine, Message, complete, first_words
 from pipeline.refusal import Refusal
 from pipeline.repetition import LoopGuard
@@ -214,7 +215,8 @@ class AnsweringPipeline:
         """Stream the answer's text with its markers checked, then the finished answer."""
         hits = self._fit_passages(run.question, hits)
         messages = self._messages(run, hits)
-        stream = CitationStream(len(hits))
+        evidence = Evidence([hit.passage.embedded_text for hit in hits], run.question)
+        stream = CitationStream(len(hits), evidence)
         refusal = Refusal()
         guard = LoopGuard()
         pieces = self._answerer.stream(messages, max_tokens=self._options.answer_tokens, stop=prompts.STOP)
@@ -239,7 +241,9 @@ class AnsweringPipeline:
         if refusal.refused or not text:
             yield AnswerReady(run.abstention(draft, hits))
             return
-        yield AnswerReady(self._finished(run, text, stream.cited, draft, hits))
+        if stream.moved or stream.removed:
+            log.info("citations_repaired", moved=stream.moved, removed=stream.removed, model=self._answerer.name)
+        yield AnswerReady(self._finished(run, text, stream.cited, evidence, draft, hits))
 
     def _messages(self, run: Run, hits: Sequence[Hit]) -> list[Message]:
         if run.mode is Mode.FINETUNED:
@@ -249,11 +253,17 @@ class AnsweringPipeline:
         )
 
     def _finished(
-        self, run: Run, text: str, cited: tuple[int, ...], draft: Draft | None, hits: tuple[Hit, ...]
+        self,
+        run: Run,
+        text: str,
+        cited: tuple[int, ...],
+        evidence: Evidence,
+        draft: Draft | None,
+        hits: tuple[Hit, ...],
     ) -> Answer:
         """Cite for a model that did not, and list only what the text still cites."""
         if hits and not cited:
-            text, cited = attribute(text, hits)
+            text, cited = attribute(text, evidence)
         return run.answer(text, tuple(c for c in citations(cited, hits) if f"[{c.number}]" in text), draft, hits)
 
     def _fit_question(self, question: str) -> str:

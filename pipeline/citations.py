@@ -1,7 +1,9 @@
-"""Citation markers in a streamed answer: checked, renumbered, and supplied where the model forgot them.
+"""Citation markers in a streamed answer: checked, repaired, renumbered, and supplied where the model forgot them.
 
 The model numbers passages as they stood in its prompt; readers see numbers in order of first appearance. Markers that
-name no passage are dropped. Nothing inside code is taken for a marker.
+name no passage are dropped. One whose passage does not bear its sentence out is moved to the passage that does, or
+dropped (`pipeline.evidence`); that is decided when the marker comes, so nothing that was shown is taken back. Nothing
+inside code is taken for a marker.
 """
 
 from __future__ import annotations
@@ -9,15 +11,18 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
+from pipeline.evidence import Evidence, telling
+from pipeline.statements import Said, sentences
 from pipeline.types import Citation, Hit
 
 _MARKER = re.compile(r"\[\s*(\d{1,3}(?:\s*[,;]\s*\d{1,3})*)\s*\](?!\()")
 _MAYBE_MARKER = re.compile(r"\[[\d\s,;]{0,40}$")
 """An unfinished marker at the end of what has been streamed so far."""
+_CLOSING = re.compile(r"[.!?…。！？｡．।؟]?\s*$")
 _WORD = re.compile(r"[^\W_]{3,}|\d+(?:[.,]\d+)*")
 
 SUPPORT = 0.6
-"""Share of a sentence's words (3 letters and more, and numbers) that its passage must hold to be cited for it."""
+"""Share of a sentence's words (3 letters and more, and numbers) from which on evaluation calls its citation supported."""
 
 
 class CitationStream:
@@ -28,8 +33,17 @@ class CitationStream:
     'Ten seconds [1]. Also.'
     """
 
-    def __init__(self, passages: int) -> None:
+    def __init__(self, passages: int, evidence: Evidence | None = None) -> None:
+        """`evidence`: of the same passages, to repair markers by; None leaves them where the model put them."""
         self._passages = passages
+        self._evidence = evidence
+        self._said = Said()
+        self._here: list[int] = []
+        """Passages cited at this place, by markers with nothing but space between."""
+        self.moved = 0
+        """Markers that now name another passage."""
+        self.removed = 0
+        """Markers dropped because no passage bore their sentence out."""
         self._pending = ""
         self._order: list[int] = []
         self._fence = False
@@ -55,26 +69,26 @@ class CitationStream:
         while at < len(text):
             if not final and self._must_wait(text, at):
                 break
-            if text.startswith("```", at):
-                self._fence, self._inline = not self._fence, False
-                out.append("```")
-                at += 3
-            elif text[at] == "`" and not self._fence:
-                self._inline = not self._inline
-                out.append("`")
-                at += 1
-            elif text[at] in " [" and not (self._fence or self._inline):
-                shown, at = self._marker(text, at)
-                out.append(shown)
+            if text[at] in " [" and not (self._fence or self._inline):
+                shown, at = self._marker(text, at, final=final)
             else:
-                if text[at] == "\n":
-                    self._inline = (
-                        False  # inline code never spans a paragraph; one stray backtick must not eat the rest
-                    )
-                out.append(text[at])
-                at += 1
+                shown = self._plain(text, at)
+                self._said.add(shown)
+                at += len(shown)
+            out.append(shown)
         self._pending = text[at:]
         return "".join(out)
+
+    def _plain(self, text: str, at: int) -> str:
+        """What stands at `at`, where no marker can begin: a fence, or one character."""
+        if text.startswith("```", at):
+            self._fence, self._inline = not self._fence, False
+            return "```"
+        if text[at] == "`" and not self._fence:
+            self._inline = not self._inline
+        elif text[at] == "\n":
+            self._inline = False  # inline code never spans a paragraph; one stray backtick must not eat the rest
+        return text[at]
 
     def _must_wait(self, text: str, at: int) -> bool:
         rest = text[at:]
@@ -83,9 +97,12 @@ class CitationStream:
         if self._fence or self._inline:
             return False
         stripped = rest.lstrip(" ")
-        return stripped == "" or bool(_MAYBE_MARKER.match(stripped)) or bool(re.fullmatch(r"\[[\d\s,;]+\]", stripped))
+        if stripped == "" or _MAYBE_MARKER.match(stripped) or re.fullmatch(r"\[[\d\s,;]+\]", stripped):
+            return True
+        marker = _MARKER.match(stripped)
+        return bool(marker and self._statement(stripped[marker.end() :], final=False) is None)
 
-    def _marker(self, text: str, at: int) -> tuple[str, int]:
+    def _marker(self, text: str, at: int, *, final: bool) -> tuple[str, int]:
         """The marker at `at`, spaces before it included: a dropped marker takes them along."""
         start = at
         while start < len(text) and text[start] == " ":
@@ -93,10 +110,34 @@ class CitationStream:
         match = _MARKER.match(text, start)
         if match is None:
             end = max(start, at + 1)
+            self._said.add(text[at:end])
             return text[at:end], end
         numbers = [int(n) for n in re.findall(r"\d+", match.group(1))]
-        shown = "".join(f"[{self._number(n - 1)}]" for n in dict.fromkeys(numbers) if 1 <= n <= self._passages)
+        named = [n - 1 for n in dict.fromkeys(numbers) if 1 <= n <= self._passages]
+        cited = self._repaired(named, text[match.end() :], final=final)
+        shown = "".join(f"[{self._number(index)}]" for index in cited)
         return (text[at:start] + shown if shown else ""), match.end()
+
+    def _statement(self, rest: str, *, final: bool) -> str | None:
+        if self._evidence is None:
+            return ""
+        return self._said.statement(_MARKER.sub(" ", rest), final=final)
+
+    def _repaired(self, named: list[int], rest: str, *, final: bool) -> list[int]:
+        """The passages to be cited in place of those that the marker names, each once at one place."""
+        if self._evidence is None:
+            return named
+        statement = self._statement(rest, final=final) or ""
+        before = self._here if self._said.marked else []
+        self._here = list(before)
+        for index in named:
+            better = self._evidence.repaired(statement, index, self._said.text + statement)
+            self.removed += better is None
+            self.moved += better not in (None, index)
+            if better is not None and better not in self._here:
+                self._here.append(better)
+        self._said.mark()
+        return self._here[len(before) :]
 
     def _number(self, index: int) -> int:
         if index not in self._order:
@@ -132,44 +173,33 @@ class _Prompted(CitationStream):
     def _number(self, index: int) -> int:
         return self._numbers.get(index + 1, 0)
 
-    def _marker(self, text: str, at: int) -> tuple[str, int]:
-        shown, end = super()._marker(text, at)
+    def _marker(self, text: str, at: int, *, final: bool) -> tuple[str, int]:
+        shown, end = super()._marker(text, at, final=final)
         return ("" if "[0]" in shown else shown), end
 
 
-def attribute(text: str, hits: Sequence[Hit]) -> tuple[str, tuple[int, ...]]:
-    """Cite for a model that did not: each sentence gets the passage that holds most of its words, if any holds enough.
+def attribute(text: str, evidence: Evidence) -> tuple[str, tuple[int, ...]]:
+    """Cite for a model that did not: each sentence gets the passage that bears it out, if any does.
 
     Returns the text with markers and the cited indexes. Sentences that no passage supports stay uncited.
     """
-    vocabularies = [_words(hit.passage.embedded_text) for hit in hits]
     order: list[int] = []
     out: list[str] = []
     fenced = False
     for line in text.split("\n"):
         fenced ^= line.lstrip().startswith("```")
-        out.append(
-            line if fenced or line.lstrip().startswith(("```", "#", "|")) else _cite_line(line, vocabularies, order)
-        )
+        unmarked = fenced or line.lstrip().startswith(("```", "#", "|"))
+        out.append(line if unmarked else "".join(_cite(part, evidence, order) for part in sentences(line)))
     return "\n".join(out), tuple(order)
 
 
-def _cite_line(line: str, vocabularies: Sequence[set[str]], order: list[int]) -> str:
-    pieces = [piece for piece in re.split(r"(?<=[.!?])(?=\s)", line) if piece]
-    return "".join(_cite_sentence(piece, vocabularies, order) for piece in pieces)
-
-
-def _cite_sentence(sentence: str, vocabularies: Sequence[set[str]], order: list[int]) -> str:
-    words = _words(sentence)
-    if len(words) < 4 or not vocabularies:
-        return sentence
-    shares = [len(words & vocabulary) / len(words) for vocabulary in vocabularies]
-    best = max(range(len(shares)), key=lambda i: (shares[i], -i))
-    if shares[best] < SUPPORT:
+def _cite(sentence: str, evidence: Evidence, order: list[int]) -> str:
+    best = evidence.best(sentence) if telling(sentence) else None
+    if best is None:
         return sentence
     if best not in order:
         order.append(best)
-    end = re.search(r"[.!?]?\s*$", sentence)
+    end = _CLOSING.search(sentence)
     cut = end.start() if end else len(sentence)
     return f"{sentence[:cut]} [{order.index(best) + 1}]{sentence[cut:]}"
 

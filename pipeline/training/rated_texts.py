@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from pipeline import prompts
 from pipeline.citations import CitationStream, as_prompted, attribute, citations, support
+from pipeline.evidence import Evidence
 from pipeline.llm import Message
 from pipeline.training.rated import OUTDATED, RatedAnswer, correction
 from pipeline.training.scrubbing import Scrubber
@@ -69,7 +70,7 @@ def cited(text: str, hits: Sequence[Hit]) -> str:
     number: "ten seconds" is not borne out by a passage that says five."""
     plain = without_markers(text)
     shown = "\n".join(hit.passage.embedded_text for hit in hits)
-    marked, order = attribute(plain, hits)
+    marked, order = attribute(plain, Evidence([hit.passage.embedded_text for hit in hits]))
     if not order or support(plain, shown) < BORNE_OUT or set(_NUMBER.findall(plain)) - set(_NUMBER.findall(shown)):
         return ""
     return as_prompted(marked, citations(order, hits), hits)

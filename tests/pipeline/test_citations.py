@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pipeline.citations import CitationStream, as_prompted, attribute, citations
+from pipeline.evidence import Evidence
 from pipeline.types import Hit, Passage
 
 
@@ -15,8 +16,8 @@ def hit(text: str, number: int = 1) -> Hit:
     return Hit(passage, 1.0, (), 0.9)
 
 
-def shown(text: str, passages: int = 3, size: int = 1) -> tuple[str, tuple[int, ...]]:
-    stream = CitationStream(passages)
+def shown(text: str, passages: int = 3, size: int = 1, evidence: Evidence | None = None) -> tuple[str, tuple[int, ...]]:
+    stream = CitationStream(passages, evidence)
     out = "".join(stream.feed(text[i : i + size]) for i in range(0, len(text), size)) + stream.close()
     return out, stream.cited
 
@@ -56,7 +57,7 @@ def test_citations_name_the_passages_in_the_order_of_their_numbers() -> None:
 def test_a_sentence_without_marker_is_cited_when_a_passage_holds_its_words() -> None:
     text, cited = attribute(
         "The rebuffering ratio excludes seeks shorter than two seconds.\nSomething else entirely unrelated here.",
-        [hit("Nothing of it."), hit("The rebuffering ratio excludes stalls caused by seeks shorter than two seconds.")],
+        Evidence(["Nothing of it.", "The rebuffering ratio excludes stalls caused by seeks shorter than two seconds."]),
     )
     assert text.startswith("The rebuffering ratio excludes seeks shorter than two seconds [1].")
     assert text.endswith("unrelated here.")
@@ -64,13 +65,13 @@ def test_a_sentence_without_marker_is_cited_when_a_passage_holds_its_words() -> 
 
 
 def test_a_changed_number_is_no_support_by_itself() -> None:
-    _, cited = attribute("Keep 99 days, 88 hours, 77 plays.", [hit("Keep 30 days, 12 hours, 5 plays.")])
+    _, cited = attribute("Keep 99 days, 88 hours, 77 plays.", Evidence(["Keep 30 days, 12 hours, 5 plays."]))
     assert cited == ()
 
 
 def test_code_and_tables_get_no_markers() -> None:
     code = "```\nthe rebuffering ratio excludes seeks shorter\n```"
-    assert attribute(code, [hit("the rebuffering ratio excludes seeks shorter")]) == (code, ())
+    assert attribute(code, Evidence(["the rebuffering ratio excludes seeks shorter"])) == (code, ())
 
 
 def test_a_finished_answer_is_turned_back_to_the_prompts_numbers() -> None:
@@ -83,3 +84,61 @@ def test_a_finished_answer_is_turned_back_to_the_prompts_numbers() -> None:
     assert read != written
     assert as_prompted(read, cited, hits) == written
     assert as_prompted(read, cited, hits[:1]) == "Ten and `a [1]`, five [1]."
+
+
+PAGES = Evidence(
+    [
+        "Data > Retention\nRaw plays are kept for 30 days. After that they are deleted and cannot be restored.",
+        "Alerts > Windows\nAn alert rule looks at a window of 10 minutes unless another window is set for the rule.",
+        "Admin > Signing in\nA session in the console ends after 75 minutes without activity, and always after 11 hours.",
+    ],
+    "For how long are my 3 things kept?",
+)
+KEPT = "Raw plays are kept for 30 days"
+WINDOW = "The window of an alert rule is 10 minutes"
+
+
+@pytest.mark.parametrize("size", [1, 2, 5, 1000])
+@pytest.mark.parametrize(
+    ("text", "expected", "cited"),
+    [
+        (f"{KEPT} [1]. {WINDOW} [2].", f"{KEPT} [1]. {WINDOW} [2].", (0, 1)),
+        (f"{KEPT} [2]. {WINDOW} [2].", f"{KEPT} [1]. {WINDOW} [2].", (0, 1)),  # one of them moved
+        (f"{KEPT}. [3] {WINDOW}. [1]", f"{KEPT}. [1] {WINDOW}. [2]", (0, 1)),  # behind the full stop
+        (f"{KEPT} [3] and {WINDOW} [2].", f"{KEPT} [1] and {WINDOW} [2].", (0, 1)),  # two in a sentence
+        (f"[2] {KEPT}. Yes.", f"[1] {KEPT}. Yes.", (0,)),  # before its sentence
+        ("Plays [3] that are raw are kept for 30 days.", "Plays [1] that are raw are kept for 30 days.", (0,)),
+        (f"{KEPT} [1][2].", f"{KEPT} [1].", (0,)),  # moved to where it is cited already
+        (f"{KEPT} [2, 3].", f"{KEPT} [1].", (0,)),
+        ("Raw plays are kept for 90 days [1].", "Raw plays are kept for 90 days.", ()),  # no passage says 90
+        ("All 3 raw plays are kept [1].", "All 3 raw plays are kept [1].", (0,)),  # the question said 3
+        (f"{WINDOW} [2]. Bananas ripen faster in a bag [3].", f"{WINDOW} [1]. Bananas ripen faster in a bag.", (1,)),
+        ("Yes [2].", "Yes [1].", (1,)),  # too little to tell
+        ("- Data retention [3]\n- 10 minutes [2]", "- Data retention [1]\n- 10 minutes [2]", (0, 1)),
+        (f"In `a[3]`: {KEPT} [2].", f"In `a[3]`: {KEPT} [1].", (0,)),
+    ],
+)
+def test_a_marker_is_moved_to_the_passage_that_bears_its_sentence_out_or_dropped(
+    text: str, expected: str, cited: tuple[int, ...], size: int
+) -> None:
+    assert shown(text, size=size, evidence=PAGES) == (expected, cited)
+
+
+def test_a_sentence_is_shown_before_its_marker_has_come() -> None:
+    """Repair takes nothing back and holds nothing back, where what is cited stands before the marker."""
+    stream = CitationStream(3, PAGES)
+    assert stream.feed(f"{KEPT} [2") == KEPT
+    assert stream.feed("] and") == " [1] and"
+
+
+def test_a_marker_before_its_sentence_waits_for_the_end_of_it_but_not_for_ever() -> None:
+    stream = CitationStream(3, PAGES)
+    assert stream.feed(f"[2] {KEPT}") == ""
+    assert stream.feed(" x" * 300).startswith(f"[1] {KEPT}")
+
+
+def test_what_was_repaired_is_counted() -> None:
+    stream = CitationStream(3, PAGES)
+    stream.feed(f"{KEPT} [2]. Raw plays are kept for 90 days [1]. {WINDOW} [2].")
+    stream.close()
+    assert (stream.moved, stream.removed) == (1, 1)
