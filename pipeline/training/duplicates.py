@@ -1,7 +1,8 @@
 """Notices a text that asks or says nearly the same as a known one: an evaluation question that would leak into training.
 
 Two texts are compared by their words (without the commonest ones, order and endings) and by their runs of characters, which
-also see through typing errors. Pure, deterministic, and quick: only known texts that share a word are looked at.
+also see through typing errors. Pure, deterministic, and quick: only known texts that share a word are looked at. Questions
+that are made, not typed, are compared by `pipeline.training.synthesis.near.HeldOut`, which says why.
 """
 
 from __future__ import annotations

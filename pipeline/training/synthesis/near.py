@@ -48,7 +48,14 @@ class NearDuplicates:
 
 
 class HeldOut:
-    """Questions that must not be trained on, nor anything like them."""
+    """Questions that must not be trained on, nor anything like them.
+
+    `pipeline.training.duplicates` compares what people typed, with greetings and typing errors; here are questions that
+    were made, and what hides a held-out one is other wording. Neither does for both (2026-11-25): of the 5,171 seeds of the
+    example corpus this one finds the three that its 354 questions ask in other words, the other one none of them ("To what
+    share of devices do I release a new SDK first?" asked as "… should a new SDK version be released first?"); with a
+    greeting in front, two typing errors, or within a longer text it misses a question that the other finds.
+    """
 
     def __init__(self, questions: Sequence[str]) -> None:
         self._questions = [(terms(question), shingles(question)) for question in dict.fromkeys(questions)]
