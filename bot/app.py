@@ -7,41 +7,28 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, nullcontext
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import structlog
 
 from bot.answering import Answering, answering_options
-from bot.embedding import Embedding, open_embedding, open_promoted, open_reranker, open_serving
-from bot.errors import BotError, StoreUnavailable
+from bot.embedding import Embedding, open_promoted, open_reranker, open_serving
+from bot.errors import BotError
 from bot.isolation import IsolationWatch
 from bot.lock import own_data_dir
-from bot.promotion import Serving, serving
+from bot.parts import model_host, open_store
+from bot.promotion import Serving
 from bot.settings import BotSettings
-from bot.store import (
-    Engine,
-    SqlFreshness,
-    SqlPromotions,
-    SqlStore,
-    SqlTenants,
-    database_url,
-    migrate,
-    open_engine,
-    pending_migration,
-    sqlite_file,
-)
+from bot.store import Engine, SqlFreshness, SqlPromotions, SqlStore, SqlTenants
 from pipeline.answering import AnsweringOptions, AnsweringPipeline
 from pipeline.knowledge.canaries import Canaries
 from pipeline.knowledge.catalog import Catalog
 from pipeline.knowledge.embedders import Embedders
 from pipeline.knowledge.sync import Syncer
 from pipeline.llm import ModelHost
-from pipeline.llm.embedded import EmbeddedServer
-from pipeline.llm.tgi import ModelServer
 from pipeline.retrieval.crossencoder import CrossEncoderReranker
 from pipeline.retrieval.embedder import SentenceTransformerEmbedder
 from pipeline.retrieval.guard import GuardedRetriever
@@ -130,70 +117,6 @@ class Core:
     async def document(self, tenant: str, document_id: str) -> Document | None:
         """For the console: a document that `tenant` may see."""
         return await self.catalog.document((tenant, SHARED), document_id)
-
-
-def model_host(settings: PipelineSettings) -> ModelHost:
-    """The model server that the settings name, or the embedded one; nothing is started or connected yet."""
-    if settings.model_url is None:
-        return EmbeddedServer(
-            settings.data_dir,
-            adapters=settings.adapter_folders,
-            as_gguf=partial(_as_gguf, settings.data_dir / "adapters"),
-            context_tokens=settings.context_tokens,
-            first_token_timeout=settings.first_token_timeout,
-            stall_timeout=settings.stall_timeout,
-        )
-    return ModelServer(
-        settings.model_url,
-        api_key=settings.model_api_key.get_secret_value() if settings.model_api_key else None,
-        first_token_timeout=settings.first_token_timeout,
-        stall_timeout=settings.stall_timeout,
-    )
-
-
-def _as_gguf(cache: Path, adapters: Mapping[str, Path], model: Path) -> AbstractContextManager[Sequence[Path]]:
-    """What llama.cpp loads for each adapter; made in `cache` where it is not there yet. Entering raises `TrainingError`."""
-    if not adapters and not cache.is_dir():
-        return nullcontext(())
-    from pipeline.training.converted import converted_adapters  # noqa: PLC0415 - only where there are adapters
-
-    return converted_adapters(adapters, model, cache)
-
-
-@asynccontextmanager
-async def open_store(settings: PipelineSettings) -> AsyncIterator[tuple[Engine, SqlStore]]:
-    """The database alone, brought up to date where it is SQLite. Raises `StoreUnavailable`."""
-    secret = settings.database_url
-    engine = open_engine(database_url(secret.get_secret_value() if secret else None, settings.data_dir))
-    try:
-        if engine.dialect.name == "sqlite":
-            settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-            await migrate(engine)
-        elif await pending_migration(engine):
-            raise StoreUnavailable("The database's tables are not up to date. Run `promptai migrate` first.")
-        yield engine, SqlStore(engine)
-    finally:
-        await engine.dispose()
-
-
-async def who_serves(settings: PipelineSettings) -> Serving:
-    """Who drafts and answers, for a command without a core. A database that is not there yet is not made for that."""
-    if (settings.draft_model and settings.answer_model) or not await _has_database(settings):
-        return serving(settings, {})
-    async with open_store(settings) as (engine, _store):
-        return serving(settings, await SqlPromotions(engine).in_service())
-
-
-async def open_served(settings: PipelineSettings) -> Embedding:
-    """The embedder in service, for a command without a core. Raises `IndexUnavailable`; see `who_serves`."""
-    if not await _has_database(settings):
-        return await open_embedding(settings.embedding_model, settings)
-    async with open_store(settings) as (engine, _store):
-        return await open_serving(Embedders(engine), settings)
-
-
-async def _has_database(settings: PipelineSettings) -> bool:
-    return settings.database_url is not None or await asyncio.to_thread(sqlite_file(settings.data_dir).exists)
 
 
 @asynccontextmanager

@@ -16,8 +16,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from bot.adapters import calibration_of
 from bot.answering import answering_options
-from bot.app import model_host, open_core, open_served, who_serves
+from bot.app import open_core
 from bot.embedding import open_reranker
+from bot.parts import model_host, open_served, who_serves
 from bot.promotion import Serving
 from bot.settings import BotSettings
 from pipeline.errors import EvaluationError

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from bot.adapters import calibration_of, check_adapter
 from bot.answering import answering_options
-from bot.app import model_host, open_store, who_serves
 from bot.errors import PromotionError
 from bot.evaluate import open_corpus, progress_bar
+from bot.parts import model_host, open_store, who_serves
 from bot.promotion import Outcome, Promotion, Serving
 from bot.settings import BotSettings
 from bot.store import SqlPromotions

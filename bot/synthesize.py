@@ -14,7 +14,7 @@ from typing import Any
 
 from rich.console import Console
 
-from bot.app import model_host, open_store
+from bot.parts import model_host, open_store
 from bot.synthesis_progress import expected, progress, used
 from pipeline.errors import TrainingError
 from pipeline.evaluation.corpus import read_passages

@@ -33,7 +33,7 @@ def check(
 
     async def work(_bot: BotSettings, settings: PipelineSettings) -> None:
         from bot.adapters import check_adapter
-        from bot.app import model_host, who_serves
+        from bot.parts import model_host, who_serves
         from pipeline.llm import BASE
         from pipeline.training.serving import Verdict
 
@@ -73,7 +73,7 @@ def calibrate(
         from rich.progress import Progress
 
         from bot.adapters import calibrate_adapter
-        from bot.app import model_host
+        from bot.parts import model_host
 
         async with AsyncExitStack() as stack:
             host = model_host(settings)

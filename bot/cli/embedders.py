@@ -69,8 +69,8 @@ def rollback(as_json: Json = False) -> None:
 @embedder_app.command("list")
 def list_embedders(as_json: Json = False) -> None:
     """Show which embedder serves, which one was before, and what was promoted or refused by which figures."""
-    from bot.app import open_store
     from bot.embedder_terminal import show_embedders
+    from bot.parts import open_store
     from pipeline.knowledge.embedders import Embedders
 
     async def work(_bot: BotSettings, settings: PipelineSettings) -> None:
@@ -89,8 +89,8 @@ def forget(
     as_json: Json = False,
 ) -> None:
     """Forget embedders that no longer serve; the next sync removes their indexes. A roll-back is not possible then."""
-    from bot.app import open_store
     from bot.embedding import forget_copies
+    from bot.parts import open_store
     from pipeline.knowledge.embedders import Embedders
 
     async def work(_bot: BotSettings, settings: PipelineSettings) -> None:

@@ -88,7 +88,7 @@ def _shown(share: Share | None) -> str:
 
 
 def _with_experiments(work: Callable[[SqlExperiments], Awaitable[None]]) -> None:
-    from bot.app import open_store
+    from bot.parts import open_store
     from bot.store import SqlExperiments
 
     async def with_store(_bot: BotSettings, settings: PipelineSettings) -> None:

@@ -19,7 +19,7 @@ def stale(
     as_json: Json = False,
 ) -> None:
     """List answers whose sources have changed or disappeared since they were given."""
-    from bot.app import open_store
+    from bot.parts import open_store
     from bot.store import SqlFreshness
 
     async def work(_bot: BotSettings, settings: PipelineSettings) -> None:

@@ -26,7 +26,7 @@ def new() -> None:
 @keys_app.command("rotate")
 def rotate() -> None:
     """Encrypt every stored token with the first key. Safe to repeat, and while `serve` runs."""
-    from bot.app import open_store
+    from bot.parts import open_store
     from bot.store import Cipher, SqlInstallations
 
     async def work(bot: BotSettings, settings: PipelineSettings) -> None:

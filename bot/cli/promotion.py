@@ -25,7 +25,7 @@ def show(as_json: Json = False) -> None:
     """Which adapters are in service, and every attempt to promote one."""
 
     async def work(_bot: BotSettings, settings: PipelineSettings) -> None:
-        from bot.app import open_store, who_serves
+        from bot.parts import open_store, who_serves
         from bot.store import SqlPromotions
 
         now = await who_serves(settings)
@@ -105,7 +105,7 @@ def rollback(role: Annotated[Role, typer.Option(help="Whose adapter is to be tak
     """Take the promoted adapter out of service: what it replaced serves again, also in a bot that is running."""
 
     async def work(_bot: BotSettings, settings: PipelineSettings) -> None:
-        from bot.app import open_store, who_serves
+        from bot.parts import open_store, who_serves
         from bot.store import SqlPromotions
 
         async with open_store(settings) as (engine, _store):

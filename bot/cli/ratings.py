@@ -40,7 +40,7 @@ def ratings_export(
 
     Example: promptai ratings export --since 2026-01-01 --format csv -o ratings.csv
     """
-    from bot.app import open_store
+    from bot.parts import open_store
 
     async def work(_bot: BotSettings, settings: PipelineSettings) -> None:
         async with open_store(settings) as (_engine, store):
@@ -70,7 +70,7 @@ def ratings_dataset(
 
     Example: promptai ratings dataset --held-out questions.jsonl -o ratings-data
     """
-    from bot.app import open_store
+    from bot.parts import open_store
     from bot.store import SqlConsents, SqlRated
     from pipeline.training.duplicates import NearDuplicates, read_questions
     from pipeline.training.rated import Consent

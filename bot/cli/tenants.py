@@ -214,7 +214,7 @@ def _with_tenants(work: Callable[[SqlTenants], Awaitable[None]]) -> None:
 
 def _with_engine(work: Callable[[Engine, str], Awaitable[None]]) -> None:
     """Run with the database and the name of the tenant that needs no declaring."""
-    from bot.app import open_store
+    from bot.parts import open_store
 
     async def with_store(bot: BotSettings, settings: PipelineSettings) -> None:
         async with open_store(settings) as (engine, _store):

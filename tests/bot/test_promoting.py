@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from bot import promoting
-from bot.app import open_store
 from bot.errors import PromotionError
+from bot.parts import open_store
 from bot.promoting import Request, promote
 from bot.promotion import Outcome, Promotion
 from bot.settings import BotSettings

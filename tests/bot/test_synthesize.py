@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from bot import synthesize
 from bot.__main__ import app
-from bot.app import open_store
+from bot.parts import open_store
 from bot.synthesis_progress import expected, used
 from pipeline.knowledge import Catalog, DirectorySource, Syncer
 from pipeline.llm import Message
