@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import random
+import re
 import string
+import sys
+from collections.abc import Iterator
 from pathlib import Path
-from time import thread_time
 
 import pytest
 
-from pipeline.training.scrubbing import Scrubber, scrub
+from pipeline.training import scrubbing
+from pipeline.training.scrubbing import Scrubber, contacts, keys, names, scrub
+from tests.fakes.counted_regex import CountedRegex
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "streaming-qoe"
 # Put together here, so that no scanner takes this file for a leak.
@@ -198,10 +202,54 @@ HARD = (
 """What rules begin with, to be repeated without the end that they wait for."""
 
 
-def test_no_text_takes_more_than_linear_time() -> None:
-    """Hard texts of 20,000 characters take a second of the processor together; a pattern that backtracks takes minutes."""
-    scrubber = Scrubber(["Ada Lovelace"])
-    began = thread_time()
-    for unit in HARD:
-        scrubber.scrub(unit * (20_000 // len(unit)))
-        assert thread_time() - began < 60, unit
+LENGTH = 600
+"""Characters of a hard text: more than any bounded repetition takes."""
+MOST = 1000
+"""Steps that one beginning may take, however long the text is."""
+
+
+@pytest.fixture
+def deep() -> Iterator[None]:
+    """The counting matcher goes some calls deeper with each repetition of a group."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(10_000)
+    yield
+    sys.setrecursionlimit(before)
+
+
+def patterns() -> Iterator[re.Pattern[str]]:
+    """All that the rules are made of."""
+    for module in (scrubbing, contacts, keys, names):
+        yield from (value for value in vars(module).values() if isinstance(value, re.Pattern))
+    yield from (pattern for pattern, _ in contacts._MENTIONS)
+
+
+def is_linear(pattern: re.Pattern[str], unit: str) -> bool:
+    """Whether a text of `unit`, repeated, costs steps that grow no faster than it.
+
+    A beginning without a match must cost as much in a text of twice the length; a match, some more for each character that
+    it takes. The beginnings in one unit stand for all.
+    """
+    counted, text = CountedRegex(pattern), unit * (2 * LENGTH // len(unit))
+    for at in range(len(unit), 2 * len(unit)):
+        half = counted.match(text[:LENGTH], at) or at
+        steps = counted.steps
+        end = counted.match(text, at)
+        found = pattern.match(text, at)
+        assert end == (found.end() if found else None), unit  # it counts what `re` does
+        if counted.steps - steps > 4 * ((end or at) - half) or counted.steps > MOST + 4 * ((end or at) - at):
+            return False
+    return True
+
+
+@pytest.mark.usefixtures("deep")
+@pytest.mark.parametrize("pattern", [*patterns()], ids=lambda pattern: pattern.pattern[:40])
+def test_no_text_takes_more_than_linear_work(pattern: re.Pattern[str]) -> None:
+    """Work is counted, not timed: it is the same on a busy machine."""
+    assert [unit for unit in HARD if not is_linear(pattern, unit)] == []
+
+
+@pytest.mark.parametrize("pattern", ["a+b", "a*(?:a{0,9}c)", r"\s+x", ".*@", "(?:aa|a){0,14}b"])
+def test_a_pattern_that_looks_on_from_each_beginning_would_be_seen(pattern: str) -> None:
+    """The control: these look at all that follows from everywhere, or try too many ways, and find nothing."""
+    assert not all(is_linear(re.compile(pattern), unit) for unit in ("a", " "))
