@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from bot.errors import TenantUnknown
 from bot.store.base import SqlPart
 from bot.store.database import store_errors
-from bot.store.tables import TrainingConsentRow
+from bot.store.operator_tables import TrainingConsentRow
 from bot.store.tenants import SqlTenants
 from bot.tenancy import TrainingConsent
 

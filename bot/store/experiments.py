@@ -11,7 +11,8 @@ from bot.experiments import ArmCounts, Experiment, Unit
 from bot.messages import Question, Vote
 from bot.store.base import SqlPart
 from bot.store.database import store_errors
-from bot.store.tables import AnswerRow, ExperimentAnswerRow, ExperimentRow, RatingRow
+from bot.store.operator_tables import ExperimentAnswerRow, ExperimentRow
+from bot.store.tables import AnswerRow, RatingRow
 from pipeline.types import Mode
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import insert, select, update
 from bot.promotion import Outcome, Promotion
 from bot.store.base import SqlPart
 from bot.store.database import store_errors
-from bot.store.tables import PromotionRow
+from bot.store.operator_tables import PromotionRow
 from pipeline.types import Role
 
 

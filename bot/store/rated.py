@@ -13,8 +13,9 @@ from bot.messages import Platform, Vote
 from bot.store import rows
 from bot.store.base import SqlPart
 from bot.store.database import store_errors
+from bot.store.operator_tables import ExperimentAnswerRow
 from bot.store.rows import answer_id
-from bot.store.tables import AnswerRow, CitationRow, ExperimentAnswerRow, QuestionRow, RatingRow
+from bot.store.tables import AnswerRow, CitationRow, QuestionRow, RatingRow
 from bot.tenancy import TrainingConsent
 from pipeline.knowledge.tables import DocumentRow
 from pipeline.training.rated import Consent, GivenVote, RatedAnswer

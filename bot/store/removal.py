@@ -11,8 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.messages import Platform
 from bot.store.base import SqlPart
 from bot.store.database import store_errors
+from bot.store.operator_tables import TenantLinkRow, TenantRow
 from bot.store.slack_tables import SlackInstallationRow
-from bot.store.tables import Base, QuestionRow, TenantLinkRow, TenantRow, ThreadTalkRow
+from bot.store.tables import Base, QuestionRow, ThreadTalkRow
 from pipeline.knowledge.tables import knowledge_metadata
 
 TABLES: tuple[Table, ...] = tuple(

@@ -12,7 +12,7 @@ from bot.errors import TenantUnknown
 from bot.messages import Platform
 from bot.store.base import SqlPart
 from bot.store.database import store_errors
-from bot.store.tables import TenantLinkRow, TenantRow
+from bot.store.operator_tables import TenantLinkRow, TenantRow
 from bot.tenancy import TenantLink
 
 
