@@ -13,19 +13,21 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --no-compile
 STAMP := $(VENV)/.ready
 DEV_STAMP := $(VENV)/.ready-dev
 EXAMPLE := examples/streaming-qoe/docs
+EXAMPLE_ADAPTER := examples/streaming-qoe/adapter
 EXAMPLE_QUESTIONS := What is the rate limit for one API key?|When does the Startup Delay clock start and stop?|In which file format is the raw export written?|After how long without a beacon is a play timed out?
 
 export TOKENIZERS_PARALLELISM := false
 export HF_HUB_OFFLINE ?= 1
 export ANONYMIZED_TELEMETRY := False
 
-.PHONY: help setup demo test test-real lint format bench bench-frameworks teams-package clean
+.PHONY: help setup demo demo-adapter test test-real lint format bench bench-frameworks teams-package clean
 
 help:
 	@echo "make demo       answer questions about the example documents on http://127.0.0.1:8080"
 	@echo "make test       everything that must pass: lint, types, import contracts, tests"
 	@echo "make test-real  whole conversations through real Slack, Teams and browser counterparts (npm, Chromium)"
 	@echo "make lint       ruff, mypy, import contracts"
+	@echo "make demo-adapter  train the demo's adapter anew: half an hour on two free cores"
 	@echo "make bench      what it costs: prints the tables of docs/experiments.md"
 	@echo "make teams-package  the Teams app as a zip, checked; needs MICROSOFT_APP_ID (docs/teams.md)"
 	@echo "make bench-frameworks CORPUS=folder   beside LlamaIndex and Haystack, on the same corpus"
@@ -54,7 +56,25 @@ $(DEV_STAMP): $(STAMP)
 demo: setup
 	@echo "== Syncing the example documents ($(EXAMPLE))"
 	@$(BIN)/promptai sync $(EXAMPLE) --name streaming-qoe
-	@PROMPTAI_EXAMPLE_QUESTIONS='$(EXAMPLE_QUESTIONS)' $(BIN)/promptai serve
+	@PROMPTAI_EXAMPLE_QUESTIONS='$(EXAMPLE_QUESTIONS)' \
+		$(if $(MODEL_URL),,PROMPTAI_ADAPTERS=playgauge=$(EXAMPLE_ADAPTER) DRAFT_MODEL=playgauge) $(BIN)/promptai serve
+
+# How the demo's adapter was made. A second run goes on where the first one stopped.
+TRAINING := build/demo-training
+RULES := statement terms passage table list definition comparison
+
+demo-adapter: $(DEV_STAMP)
+	@echo "== 1/3 Documents and given questions -> training rows"
+	@$(BIN)/promptai synthesize --corpus $(EXAMPLE) --seeds examples/streaming-qoe/seeds.jsonl \
+		--held-out examples/streaming-qoe/questions.jsonl --held-out examples/streaming-qoe/tenant-questions.jsonl \
+		--skill draft --draft-form heading --wordings 1 $(foreach rule,$(RULES),--without $(rule)) --out $(TRAINING)/data
+	@echo "== 2/3 Training (half an hour on two free cores)"
+	@$(BIN)/promptai finetune --data $(TRAINING)/data --recipe manifests/training/demo-135m.yaml --out $(TRAINING)/adapter
+	@echo "== 3/3 How often its drafts are right"
+	@PROMPTAI_ADAPTERS=playgauge=$(TRAINING)/adapter $(BIN)/promptai adapter calibrate playgauge --data $(TRAINING)/data
+	@mkdir -p $(EXAMPLE_ADAPTER)
+	@cd $(TRAINING)/adapter && cp adapter_config.json adapter_model.safetensors manifest.json calibration.json check.json loss.svg \
+		$(CURDIR)/$(EXAMPLE_ADAPTER)
 
 lint: $(DEV_STAMP)
 	$(BIN)/ruff check .
