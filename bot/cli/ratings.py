@@ -72,7 +72,8 @@ def ratings_dataset(
     """
     from bot.parts import open_store
     from bot.store import SqlConsents, SqlRated
-    from pipeline.training.duplicates import NearDuplicates, read_questions
+    from pipeline.training.duplicates import read_questions
+    from pipeline.training.leaks import Leaks
     from pipeline.training.rated import Consent
     from pipeline.training.ratings import ratings_data
     from pipeline.training.ratings_folder import REPORT, About, write_folder
@@ -90,7 +91,7 @@ def ratings_dataset(
             names, others = await stored.names(consents), await stored.without_consent(agreed)
         small_model = settings.model_url is None
         data = await asyncio.to_thread(
-            ratings_data, answers, scrubber=Scrubber(names), held_out=NearDuplicates(questions),
+            ratings_data, answers, scrubber=Scrubber(names), held_out=Leaks(questions),
             small_model=small_model, private=tenant is not None,
         )  # fmt: skip
         about = About(

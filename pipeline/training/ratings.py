@@ -16,7 +16,7 @@ from typing import Any
 
 from pipeline import prompts
 from pipeline.llm import Message
-from pipeline.training.duplicates import NearDuplicates
+from pipeline.training.leaks import Leaks
 from pipeline.training.rated import RatedAnswer, Verdict, verdict
 from pipeline.training.rated_texts import CleanAnswer, cited, cleaned, says_something, without_markers
 from pipeline.training.rows import Provenance, Row, Skill
@@ -65,7 +65,7 @@ class RatingsData:
 
 
 def ratings_data(
-    answers: Iterable[RatedAnswer], *, scrubber: Scrubber, held_out: NearDuplicates, small_model: bool, private: bool
+    answers: Iterable[RatedAnswer], *, scrubber: Scrubber, held_out: Leaks, small_model: bool, private: bool
 ) -> RatingsData:
     """Make the rows, in an order that is the same each time and has nothing to do with tenants or time.
 
@@ -85,8 +85,8 @@ def ratings_data(
     return data
 
 
-def _unusable(rated: RatedAnswer, held_out: NearDuplicates, *, private: bool) -> Dropped | None:
-    if any(held_out.find(text) for text in (rated.question, rated.answer.question)):
+def _unusable(rated: RatedAnswer, held_out: Leaks, *, private: bool) -> Dropped | None:
+    if rated.question in held_out or rated.answer.question in held_out:
         return Dropped.HELD_OUT
     if rated.stale:
         return Dropped.STALE

@@ -14,7 +14,7 @@ import yaml
 from pipeline import prompts
 from pipeline.errors import TrainingError
 from pipeline.training.adapter import read_adapter
-from pipeline.training.duplicates import NearDuplicates
+from pipeline.training.leaks import Leaks
 from pipeline.training.rated import Consent, GivenVote, RatedAnswer
 from pipeline.training.ratings import Dropped, RatingsData, ratings_data
 from pipeline.training.ratings_folder import About, write_folder
@@ -54,7 +54,7 @@ def made(*rated: RatedAnswer, held_out: tuple[str, ...] = (), private: bool = Fa
     return ratings_data(
         rated,
         scrubber=Scrubber(["Ada Lovelace"]),
-        held_out=NearDuplicates(held_out),
+        held_out=Leaks(held_out),
         small_model=False,
         private=private,
     )
@@ -159,6 +159,18 @@ def test_what_must_not_be_learned_from_is_left_out_and_counted(rated: RatedAnswe
     data = made(rated, held_out=("How long are raw plays retained?",))
     assert (data.kto, data.sft) == ([], [])
     assert data.dropped == {reason: 1}
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "Hi! To what share of devices shuld a new SDK version be relased first?",
+        "To what share of devices do I release a new SDK first?",
+    ],
+)
+def test_neither_typing_errors_nor_other_words_hide_a_held_out_question(asked: str) -> None:
+    held_out = ("To what share of devices should a new SDK version be released first?",)
+    assert made(replace(RATED, question=asked), held_out=held_out).dropped == {Dropped.HELD_OUT: 1}
 
 
 def test_the_standalone_question_is_held_out_too() -> None:
