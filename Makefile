@@ -20,7 +20,7 @@ export TOKENIZERS_PARALLELISM := false
 export HF_HUB_OFFLINE ?= 1
 export ANONYMIZED_TELEMETRY := False
 
-.PHONY: help setup demo demo-adapter test test-real lint format bench bench-frameworks teams-package clean
+.PHONY: help setup demo demo-adapter test test-real lint format bench bench-frameworks bench-hyde teams-package clean
 
 help:
 	@echo "make demo       answer questions about the example documents on http://127.0.0.1:8080"
@@ -31,6 +31,7 @@ help:
 	@echo "make bench      what it costs: prints the tables of docs/experiments.md"
 	@echo "make teams-package  the Teams app as a zip, checked; needs MICROSOFT_APP_ID (docs/teams.md)"
 	@echo "make bench-frameworks CORPUS=folder   beside LlamaIndex and Haystack, on the same corpus"
+	@echo "make bench-hyde CORPUS=folder   beside their HyDE pipelines: quality, time to the first word"
 	@echo "make setup      the environment alone, in $(VENV)"
 
 setup: $(STAMP)
@@ -110,6 +111,9 @@ $(FRAMEWORKS)/.ready: benchmarks/frameworks/requirements.txt
 
 bench-frameworks: $(DEV_STAMP) $(FRAMEWORKS)/.ready
 	$(BIN)/python -m benchmarks.frameworks.compare "$(CORPUS)" --python $(FRAMEWORKS)/bin/python $(BENCH_ARGS)
+
+bench-hyde: $(DEV_STAMP) $(FRAMEWORKS)/.ready
+	$(BIN)/python -m benchmarks.frameworks.hyde "$(CORPUS)" --python $(FRAMEWORKS)/bin/python $(BENCH_ARGS)
 
 clean:
 	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache
