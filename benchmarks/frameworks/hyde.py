@@ -7,7 +7,8 @@ FOLDER holds `corpus.jsonl` and `dev-questions.jsonl` with `closed_book` drafts.
 the same passages with the same vectors, each in a Chroma collection of its own. All ask one model server over HTTP, in
 their own words (`replay.py`): asked for a draft or a hypothetical document it replays the strong closed-book draft, asked
 for an answer it says one of a fixed shape, at the stated pace of a 70B on four GPUs (`benchmarks/waiting.py`), divided by
-`--scale`. Times are scaled back: while the server computes, its stated seconds count, else the machine's own.
+`--scale`. Times are scaled back: while the server computes, its stated seconds count, else the machine's own. "Of it the
+server" is the same on a busy machine; what a system itself does is told in processor time too, which load hardly moves.
 
 Each system runs alone, in a process of its own, warm, one question at a time, and answers from five passages. nDCG@10 and
 recall@5 on pages; a page stands where its best passage does. Differences: 95%, paired bootstrap over questions.
@@ -22,8 +23,7 @@ import os
 import platform
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +32,10 @@ import structlog
 
 from benchmarks.corpus import open_database, read_lines, stored_passages
 from benchmarks.frameworks.hyde_common import WARM
+from benchmarks.frameworks.hyde_report import Row, row, table
 from benchmarks.frameworks.model_server import ModelServer
 from benchmarks.frameworks.replay import Replay
-from benchmarks.retrieval import gain
 from benchmarks.waiting import A100, H100
-from pipeline.evaluation.bootstrap import Bootstrap
 from pipeline.evaluation.vectors import CachingEmbedder
 from pipeline.knowledge import Catalog, Syncer
 from pipeline.knowledge.sources.jsonl import JsonlSource
@@ -48,29 +47,6 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 OURS, *OTHERS = ("hyde_promptai.py", "hyde_llamaindex.py", "hyde_haystack.py")
 GPUS = {"A100": A100, "H100": H100}
-BASELINE = "promptai, always"
-"""What the differences are to."""
-RECALL = 5
-
-
-@dataclass(frozen=True)
-class Row:
-    """One variant of one system."""
-
-    name: str
-    settings: str
-    gains: dict[str, float]
-    """nDCG@10 of each question."""
-    found: dict[str, bool]
-    """Whether the question's page is among the first five."""
-    first: list[float]
-    """Seconds to the first text of the answer, as stated."""
-    total: list[float]
-    """Seconds to its last."""
-    read: float
-    """Tokens of prompts a question."""
-    written: float
-    """Tokens generated a question."""
 
 
 def choose_pages(source: Path, limit: int | None) -> list[dict[str, Any]]:
@@ -132,23 +108,6 @@ async def run_one(script: str, python: str, inputs: Path, url: str) -> list[dict
     return variants
 
 
-def row(variant: Mapping[str, Any], gold: Mapping[str, str], server: ModelServer) -> Row:
-    """The figures of one variant. `gold`: question id -> page."""
-    read = server.clock(variant["name"])
-    served = [each for each in server.served if each.model == variant["name"] and each.question in gold]
-    asked = variant["asked"]
-    return Row(
-        variant["name"],
-        variant["settings"],
-        {each["question"]: gain(each["pages"], frozenset([gold[each["question"]]])) for each in asked},
-        {each["question"]: gold[each["question"]] in each["pages"][:RECALL] for each in asked},
-        [read(each["first"]) - read(each["began"]) for each in asked],
-        [read(each["ended"]) - read(each["began"]) for each in asked],
-        sum(each.read for each in served) / len(asked),
-        sum(each.written for each in served) / len(asked),
-    )
-
-
 async def compare(source: Path, options: argparse.Namespace) -> list[Row]:
     questions = read_lines(source / "dev-questions.jsonl")
     drafts = {each["id"]: each["closed_book"][options.drafts] for each in questions}
@@ -168,33 +127,6 @@ async def compare(source: Path, options: argparse.Namespace) -> list[Row]:
     if server.unrecognised:
         raise RuntimeError(f"The model server refused {len(server.unrecognised)} prompts: {server.unrecognised[0]}")
     return [row(variant, {each["id"]: each["page"] for each in questions}, server) for variant in variants]
-
-
-def table(rows: Sequence[Row]) -> list[str]:
-    """In Markdown."""
-    baseline = next(each for each in rows if each.name == BASELINE)
-    bootstrap = Bootstrap(list(baseline.gains))
-    lines = [
-        "| | nDCG@10 | to promptai, always | 95% | R@5 | first word, s: median / p90 | whole answer, s | tokens read | written |",
-        "|" + "---|" * 9,
-    ]
-    for each in rows:
-        difference, low_high = "", ""
-        if each is not baseline:
-            estimate = bootstrap.difference(_scores(each), _scores(baseline), baseline.gains)
-            assert estimate is not None
-            difference, low_high = f"{estimate.value:+.3f}", f"{estimate.low:+.3f} to {estimate.high:+.3f}"
-        quality = f"{np.mean(list(each.gains.values())):.3f} | {difference} | {low_high}"
-        waits = " | ".join(
-            f"{np.median(times):.2f} / {np.quantile(times, 0.9):.2f}" for times in (each.first, each.total)
-        )
-        recall = f"{np.mean(list(each.found.values())):.3f}"
-        lines.append(f"| {each.name} | {quality} | {recall} | {waits} | {each.read:.0f} | {each.written:.0f} |")
-    return lines
-
-
-def _scores(of: Row) -> dict[str, tuple[float, float]]:
-    return {question: (value, 1.0) for question, value in of.gains.items()}
 
 
 def main() -> None:

@@ -53,6 +53,8 @@ class Asked:
     first: float
     """The first text of the answer was there."""
     ended: float
+    processor: float
+    """Seconds of the system's own processor time up to the first text."""
     pages: list[str]
     """Of the ranked passages, best first, each once."""
 
@@ -90,10 +92,11 @@ def job() -> Job:
 
 
 def _timed(key: str, question: str, ask: Ask) -> Asked:
-    seen: list[float] = []
-    began = time.monotonic()
-    pages = ask(question, lambda: seen.append(time.monotonic()))
-    return Asked(key, began, seen[0], seen[-1], list(dict.fromkeys(pages)))
+    seen: list[tuple[float, float]] = []
+    began, processor = time.monotonic(), time.process_time()
+    pages = ask(question, lambda: seen.append((time.monotonic(), time.process_time())))
+    first, ended = seen[0], seen[-1]
+    return Asked(key, began, first[0], ended[0], first[1] - processor, list(dict.fromkeys(pages)))
 
 
 def _lines(file: Path) -> list[dict[str, str]]:

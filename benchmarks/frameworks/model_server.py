@@ -2,7 +2,8 @@
 
     async with ModelServer(replay, H100, scale=4) as server:
         ...  # systems ask server.url; each names itself as the model
-    seconds = server.clock("a system")
+    read = server.clock("a system")
+    seconds = read(ended) - read(began)  # as if the server had kept its stated pace
 
 The pace is `benchmarks.waiting`'s: continuous batching, chunked prefill, a prefix cache; a token is four characters. Each
 model name has an engine and a cache of its own, so no system profits from another's prompts.
@@ -66,23 +67,22 @@ class Served:
     """Tokens, all samples together, whether or not somebody waited for them."""
 
 
-def clock(steps: list[tuple[float, float]]) -> Callable[[float], float]:
+def clock(steps: Sequence[tuple[float, float]], *, idle: bool = True) -> Callable[[float], float]:
     """From `time.monotonic` to the seconds of a world in which the server keeps its stated pace.
 
     `steps` are a `Paced` server's. While a step lasts, its stated seconds pass; between steps, where only the system that
-    asks has something to do, the machine's own seconds pass. So what a timer was late does not count, and what a system
-    does beside a running server counts with the server's time.
+    asks has something to do, the machine's own seconds pass, or none without `idle`: then it tells the server's time alone.
+    So what a timer was late does not count, and what a system does beside a running server counts with the server's time.
     """
     if not steps:
-        return lambda moment: moment
+        return lambda moment: moment if idle else 0.0
     real = np.array([begun for begun, _ in steps])
-    passed = np.where([seconds > 0 for _, seconds in steps[:-1]], [seconds for _, seconds in steps[:-1]], np.diff(real))
-    stated = real[0] + np.concatenate([[0.0], np.cumsum(passed)])
+    computed = np.array([seconds for _, seconds in steps[:-1]])
+    stated = np.concatenate([[0.0], np.cumsum(np.where(computed > 0, computed, np.diff(real) * idle))])
 
     def read(moment: float) -> float:
-        if moment >= real[-1]:
-            return float(stated[-1] + moment - real[-1])
-        return float(np.interp(moment, real, stated)) if moment > real[0] else moment
+        outside = min(0.0, moment - real[0]) + max(0.0, moment - real[-1])
+        return float(np.interp(moment, real, stated) + outside * idle)
 
     return read
 
@@ -116,9 +116,9 @@ class ModelServer:
     ) -> None:
         await self._runner.cleanup()
 
-    def clock(self, model: str) -> Callable[[float], float]:
+    def clock(self, model: str, *, idle: bool = True) -> Callable[[float], float]:
         """See `clock`; of the engine of one model name."""
-        return clock(self._engines[model][1].steps) if model in self._engines else clock([])
+        return clock(self._engines[model][1].steps if model in self._engines else (), idle=idle)
 
     def _engine(self, model: str) -> Engine:
         if model not in self._engines:

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from benchmarks.frameworks.hyde import BASELINE, Row, choose_pages, row, table
+from benchmarks.frameworks.hyde import choose_pages
 from benchmarks.frameworks.hyde_promptai import Recording
+from benchmarks.frameworks.hyde_report import BASELINE, Row, row, table
 from benchmarks.frameworks.model_server import ModelServer, Served
 from benchmarks.frameworks.replay import Kind, Replay
 from benchmarks.waiting import H100
@@ -21,8 +22,15 @@ VARIANT: dict[str, Any] = {
     "name": "system",
     "settings": "as documented",
     "asked": [
-        {"question": "q1", "began": 1.0, "first": 1.5, "ended": 2.0, "pages": ["a", "b"]},
-        {"question": "q2", "began": 3.0, "first": 3.5, "ended": 5.0, "pages": ["x", "y", "z", "w", "v", "b"]},
+        {"question": "q1", "began": 1.0, "first": 1.5, "ended": 2.0, "processor": 0.1, "pages": ["a", "b"]},
+        {
+            "question": "q2",
+            "began": 3.0,
+            "first": 3.5,
+            "ended": 5.0,
+            "processor": 0.3,
+            "pages": ["x", "y", "z", "w", "v", "b"],
+        },
     ],
 }
 
@@ -38,15 +46,27 @@ def test_a_row_holds_gains_waits_and_the_tokens_of_its_own_questions() -> None:
     found = row(VARIANT, GOLD, server)
     assert found.gains == {"q1": 1.0, "q2": pytest.approx(0.3562, abs=1e-4)}
     assert found.found == {"q1": True, "q2": False}
-    assert (found.first, found.total) == ([0.5, 0.5], [1.0, 2.0])
+    assert (found.first, found.served, found.total) == ([0.5, 0.5], [0.0, 0.0], [1.0, 2.0])
+    assert found.processor == [0.1, 0.3]
     assert (found.read, found.written) == (20, 30)
 
 
 def test_differences_are_to_the_baseline_which_has_none() -> None:
-    baseline = Row(BASELINE, "", {"q1": 1.0, "q2": 0.5}, {"q1": True, "q2": True}, [1.0, 1.0], [2.0, 2.0], 1, 1)
+    baseline = Row(
+        BASELINE,
+        "",
+        {"q1": 1.0, "q2": 0.5},
+        {"q1": True, "q2": True},
+        [1.0, 1.0],
+        [0.8, 0.8],
+        [0.1, 0.1],
+        [2.0, 2.0],
+        1,
+        1,
+    )
     better = replace(baseline, name="better", gains={"q1": 1.0, "q2": 1.0})
     lines = table([baseline, better])
-    assert "| promptai, always | 0.750 |  |  | 1.000 | 1.00 / 1.00 |" in lines[2]
+    assert "| promptai, always | 0.750 |  |  | 1.000 | 1.00 / 1.00 | 0.80 / 0.80 | 100 |" in lines[2]
     assert "| better | 1.000 | +0.250 | +0.000 to +0.500 |" in lines[3]
 
 

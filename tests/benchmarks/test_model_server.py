@@ -87,6 +87,12 @@ def test_the_clock_shows_stated_seconds_while_the_server_computes_and_the_machin
     assert read(15.0) - read(14.0) == pytest.approx(1.0 + 0.8)
 
 
+def test_without_idle_time_the_clock_shows_the_servers_alone() -> None:
+    read = clock([(10.0, 2.0), (11.0, 0.0), (14.0, 1.0), (14.2, 0.0)], idle=False)
+    assert read(20.0) - read(9.0) == pytest.approx(3.0)
+    assert read(14.1) - read(10.5) == pytest.approx(1.5)
+
+
 def test_a_server_that_has_not_been_asked_leaves_time_as_it_is() -> None:
     assert clock([])(7.0) == 7.0
 
