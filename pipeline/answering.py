@@ -24,6 +24,7 @@ from pipeline.cleaning import clean_text
 from pipeline.confidence import Calibration
 from pipeline.errors import ModelError
 from pipeline.evidence import Evidence
+from pipeline.listing import find
 from pipeline.llm import ChatModel, FirstLine, Message, complete, first_words
 from pipeline.refusal import Refusal
 from pipeline.repetition import LoopGuard
@@ -198,9 +199,10 @@ class AnsweringPipeline:
 
     async def _retrieve(self, run: Run, draft: Draft | None, tenant: str) -> tuple[Hit, ...]:
         began = self._clock()
-        hits = await self._retriever.retrieve(
+        hits = await find(
+            self._retriever,
             run.question,
-            draft=draft.text if draft else None,
+            draft.text if draft else None,
             trust=draft.trust if draft else None,
             tenant=tenant,
             k=self._options.passages,
@@ -209,7 +211,7 @@ class AnsweringPipeline:
         return hits
 
     def _relevant(self, hits: Sequence[Hit]) -> bool:
-        return any(hit.similarity >= self._options.min_similarity for hit in hits)
+        return any(hit.relevance >= self._options.min_similarity for hit in hits)
 
     async def _write(self, run: Run, draft: Draft | None, hits: tuple[Hit, ...]) -> AsyncGenerator[AnswerEvent, None]:
         """Stream the answer's text with its markers checked, then the finished answer."""

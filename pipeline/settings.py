@@ -93,7 +93,7 @@ class PipelineSettings(BaseSettings):
     min_similarity: Annotated[float, Field(ge=-1, le=1)] = Field(
         0.25,
         alias="PROMPTAI_MIN_SIMILARITY",
-        description="Abstain when no passage is at least this similar to the question (cosine, -1 to 1). Unset, a fine-tuned embedder brings its own.",
+        description="Abstain when no passage is at least this similar to the question, or to a draft that is believed (cosine, -1 to 1). Unset, a fine-tuned embedder brings its own.",
     )
     draft_tokens: Annotated[int, Field(ge=8, le=1024)] = Field(
         96, alias="PROMPTAI_DRAFT_TOKENS", description="Longest draft, in tokens."

@@ -92,6 +92,10 @@ class Passage:
         return " > ".join(self.heading_path) + "\n" + self.text
 
 
+DENSE_DRAFT = "dense(draft)"
+"""The list of what is near the draft."""
+
+
 @dataclass(frozen=True, slots=True)
 class FoundBy:
     """Why a passage was found: one ranked list that held it."""
@@ -116,9 +120,18 @@ class Hit:
     found_by: tuple[FoundBy, ...]
     """Every list that held it."""
     similarity: float
-    """Cosine similarity of passage and question in [-1, 1]; what abstention looks at."""
+    """Cosine similarity of passage and question in [-1, 1]."""
     neighbours: tuple[str, ...] = ()
     """Ids of passages beside it, of the same section, whose text was joined to its own."""
+
+    @property
+    def relevance(self) -> float:
+        """What abstention looks at, in [-1, 1]: how near it is to the question, or to the draft as far as that is believed.
+
+        A right draft finds passages that the question is far from: that is what it is for.
+        """
+        near_draft = (each.score * min(1.0, each.weight) for each in self.found_by if each.query == DENSE_DRAFT)
+        return max((self.similarity, *near_draft))
 
 
 @dataclass(frozen=True, slots=True)

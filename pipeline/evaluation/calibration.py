@@ -17,7 +17,7 @@ class Point:
     """What one threshold does."""
 
     threshold: float
-    """Cosine similarity; questions whose best passage is less similar are abstained from."""
+    """Cosine similarity (`Hit.relevance`); questions whose best passage is less similar are abstained from."""
     coverage: float
     """Share of all questions that are answered."""
     accuracy: float
@@ -33,31 +33,46 @@ class Curve:
     """The risk-coverage curve of one arm (El-Yaniv and Wiener 2010)."""
 
     arm: str
+    split: str
+    """The questions that it was drawn and the threshold chosen on: `dev` where there are others too; empty for all."""
     points: tuple[Point, ...]
     """By rising threshold."""
     best: float
     """The threshold that spares most less those that it loses; a lost answer counts three spared ones."""
+    elsewhere: Mapping[str, Point]
+    """What that threshold does on the other splits, by name."""
+
+    @property
+    def chosen(self) -> Point:
+        """What it does where it was chosen."""
+        return next(point for point in self.points if point.threshold == self.best)
 
 
 LOSS = 3
 """A refused question that could have been answered weighs as much as three answers without ground: people stop asking."""
 
 
+DEV = "dev"
+"""The split to choose on."""
+
+
 def curve(arm: str, cases: Sequence[Case], records: Mapping[str, Record]) -> Curve | None:
     """None without retrieval."""
-    seen = [
-        (
-            max(hit.similarity for hit in record.found[:SHOWN]),
-            bool({h.page for h in record.found[:SHOWN]} & set(case.pages)),
-        )
-        for case in cases
-        if (record := records.get(case.id)) is not None and record.found
-    ]
+    seen: dict[str, list[tuple[float, bool]]] = {}
+    for case in cases:
+        record = records.get(case.id)
+        if record is not None and record.found:
+            shown = record.found[:SHOWN]
+            good = bool({hit.page for hit in shown} & set(case.pages))
+            seen.setdefault(case.split, []).append((max(hit.similarity for hit in shown), good))
     if not seen:
         return None
-    points = tuple(_point(step / 100, seen) for step in range(-5, 81, 1))
-    best = max(points, key=lambda point: (point.spared - LOSS * point.lost, -point.threshold))
-    return Curve(arm, points, best.threshold)
+    split = DEV if DEV in seen and len(seen) > 1 else ""
+    chosen_on = seen.pop(split) if split else [each for found in seen.values() for each in found]
+    points = tuple(_point(step / 100, chosen_on) for step in range(-5, 81, 1))
+    best = max(points, key=lambda point: (point.spared - LOSS * point.lost, -point.threshold)).threshold
+    elsewhere = {name: _point(best, found) for name, found in seen.items()} if split else {}
+    return Curve(arm, split, points, best, elsewhere)
 
 
 def _point(threshold: float, seen: Sequence[tuple[float, bool]]) -> Point:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pipeline.evaluation.bootstrap import RESAMPLES, Estimate
+from pipeline.evaluation.calibration import Curve, Point
 from pipeline.evaluation.judge import PREFIX
 from pipeline.evaluation.metrics import COSTS
 from pipeline.evaluation.report import ALL, Report
@@ -29,18 +30,26 @@ def markdown(report: Report) -> str:
     kinds = [kind for kind in report.kinds if any(cell.kind == kind for cell in report.cells)]
     for kind in kinds:
         lines += [f"## {kind} ({report.kinds[kind]})", "", *_table(report, kind, headline(report)), ""]
-    for curve in report.curves:
-        best = next(point for point in curve.points if point.threshold == curve.best)
-        lines += [
-            "## Abstention threshold",
-            "",
-            f"{curve.arm}: a threshold of {curve.best:.2f} answers {best.coverage:.0%} of the questions, {best.accuracy:.0%} of"
-            f" them with a gold page among the passages shown; it spares {best.spared} and loses {best.lost}.",
-            "",
-        ]
+    if report.curves:
+        lines += ["## Abstention threshold", "", *(f"- {c.arm}: {threshold(c)}" for c in report.curves), ""]
     if report.failures:
         lines += ["## Failures", "", *(f"- {f.arm}, {f.case}: {f.reason}" for f in report.failures), ""]
     return "\n".join(lines)
+
+
+def threshold(curve: Curve) -> str:
+    """What the chosen threshold does, in words."""
+    chosen_on = f", chosen on {curve.split}," if curve.split else ""
+    effects = [_effect(curve.split, curve.chosen), *(_effect(*item) for item in curve.elsewhere.items())]
+    return f"PROMPTAI_MIN_SIMILARITY={curve.best:.2f}{chosen_on} " + "; ".join(effects) + "."
+
+
+def _effect(split: str, point: Point) -> str:
+    where = f"on {split} " if split else ""
+    return (
+        f"{where}answers {point.coverage:.0%} of the questions, {point.accuracy:.0%} of them with a gold page among the"
+        f" passages shown, spares {point.spared} and loses {point.lost}"
+    )
 
 
 def passages_verdict(report: Report) -> str:

@@ -8,7 +8,7 @@ from importlib.resources import files
 from pipeline.evaluation import plots
 from pipeline.evaluation.bootstrap import Estimate
 from pipeline.evaluation.judge import PREFIX
-from pipeline.evaluation.markdown import headline, number, passages_verdict, signed
+from pipeline.evaluation.markdown import headline, number, passages_verdict, signed, threshold
 from pipeline.evaluation.metrics import ANSWERED, COSTS, RANKED
 from pipeline.evaluation.report import ALL, Cell, Report
 
@@ -90,14 +90,14 @@ def _curves(report: Report) -> list[str]:
     sections = []
     for curve in report.curves:
         points = [(point.coverage, point.accuracy) for point in curve.points if point.coverage > 0]
-        best = next(point for point in curve.points if point.threshold == curve.best)
+        best = curve.chosen
         drawn = plots.line(
             points, x_name="coverage: share of questions answered", y_name="accuracy: a gold page among the passages shown",
             mark=(best.coverage, best.accuracy),
         )  # fmt: skip
         sections.append(
             f"<section><h2>Abstention: coverage and accuracy of {escape(curve.arm)}</h2><figure>{drawn}</figure>"
-            f"<p>The dot: a threshold of {curve.best:.2f} spares {best.spared} questions and loses {best.lost}.</p></section>"
+            f"<p>The dot: {escape(threshold(curve))}</p></section>"
         )
     return sections
 

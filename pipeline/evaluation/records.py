@@ -21,7 +21,7 @@ class Found:
     section: str
     """The gold section that it belongs to (`page > name`), or its own location."""
     similarity: float
-    """Cosine similarity to the question, -1 to 1."""
+    """To the question, or to a draft that is believed, -1 to 1: `pipeline.types.Hit.relevance`."""
 
 
 @dataclass(frozen=True, slots=True)

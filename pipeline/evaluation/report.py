@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from pipeline.evaluation.arms import BASELINE, Arm
+from pipeline.evaluation.arms import BASELINE, Arm, DraftFrom
 from pipeline.evaluation.bootstrap import Bootstrap, Estimate
 from pipeline.evaluation.calibration import Curve, curve
 from pipeline.evaluation.cases import Case
@@ -105,7 +105,12 @@ def build(
             if (record := records.get((case.id, name))) is not None and record.error is not None
         ),
         uses_passages=_uses_passages(cases, scores, done),
-        curves=tuple(c for name in (baseline,) if (c := curve(name, cases, done.get(name, {}))) is not None),
+        curves=tuple(
+            found
+            for arm in arms
+            if arm.name == baseline or arm.draft is DraftFrom.DRAFTER
+            if (found := curve(arm.name, cases, done[arm.name])) is not None
+        ),
     )
 
 

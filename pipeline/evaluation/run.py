@@ -19,6 +19,7 @@ from pipeline.evaluation.corpus import Corpus, in_section, page_of
 from pipeline.evaluation.drafts import Drafts, ReplayedModel, Written
 from pipeline.evaluation.meter import Meter
 from pipeline.evaluation.records import Answered, Cited, Found, Record, RecordFile
+from pipeline.listing import find
 from pipeline.llm import ChatModel
 from pipeline.types import Answer, AnswerReady, Hit, Mode
 
@@ -97,9 +98,10 @@ class Runner:
             question = answer.question
         found: tuple[Found, ...] = ()
         if arm.retrieves:
-            hits = await self._retriever(arm).retrieve(
+            hits = await find(
+                self._retriever(arm),
                 question,
-                draft=draft.text if draft else None,
+                draft.text if draft else None,
                 trust=draft.trust if draft else None,
                 tenant=self._setup.tenant,
                 k=DEPTH,
@@ -169,7 +171,7 @@ class GivenPassages:
 def _found(hit: Hit, case: Case) -> Found:
     page = page_of(hit.passage)
     gold = next((s for s in case.sections if s.page == page and in_section(hit.passage, s.name)), None)
-    return Found(page, f"{page} > {gold.name}" if gold else hit.passage.location, round(hit.similarity, 4))
+    return Found(page, f"{page} > {gold.name}" if gold else hit.passage.location, round(hit.relevance, 4))
 
 
 def _answered(answer: Answer, hits: Sequence[Hit], meter: Meter, waited: float) -> Answered:

@@ -8,10 +8,9 @@ from dataclasses import dataclass, replace
 
 from pipeline.retrieval.protocols import Match
 from pipeline.retrieval.weights import Weights
-from pipeline.types import FoundBy
+from pipeline.types import DENSE_DRAFT, FoundBy
 
 DENSE_QUESTION = "dense(question)"
-DENSE_DRAFT = "dense(draft)"
 KEYWORD_QUESTION = "keyword(question)"
 KEYWORD_DRAFT = "keyword(draft)"
 

@@ -20,7 +20,7 @@ class Thresholds:
     """Cosine similarities, -1 to 1. The defaults are all-MiniLM-L6-v2's."""
 
     min_similarity: float = 0.25
-    """Abstain when no passage is at least this similar to the question; see PROMPTAI_MIN_SIMILARITY."""
+    """Abstain when no passage is at least this similar to the question, or to a draft that is believed; see PROMPTAI_MIN_SIMILARITY."""
     distrust: float = _WEIGHTS.distrust
     """See `Weights.distrust`."""
     trust: float = _WEIGHTS.trust

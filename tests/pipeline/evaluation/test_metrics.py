@@ -7,6 +7,7 @@ from pipeline.evaluation.bootstrap import Bootstrap
 from pipeline.evaluation.calibration import curve
 from pipeline.evaluation.details import details, unsupported
 from pipeline.evaluation.judge import read_verdict
+from pipeline.evaluation.markdown import threshold
 from pipeline.evaluation.metrics import answered, ranked
 from pipeline.evaluation.records import Answered, Cited, Found, Record
 from tests.pipeline.evaluation.support import case
@@ -116,5 +117,26 @@ def test_the_threshold_that_spares_more_than_it_loses_is_best() -> None:
     result = curve("rag", cases, records)
     assert result is not None
     assert result.best == pytest.approx(0.21)
-    point = next(p for p in result.points if p.threshold == result.best)
+    point = result.chosen
     assert (point.coverage, point.accuracy, point.spared, point.lost) == (0.6, 1.0, 4, 0)
+    assert (result.split, result.elsewhere) == ("", {})
+
+
+def test_the_threshold_is_chosen_on_dev_and_judged_on_test() -> None:
+    """The test half alone would ask for a higher one."""
+    halves = {"dev": (0.2, 0.6), "test": (0.5, 0.6)}
+    cases = [
+        case(id=f"{half}{good}", split=half, pages=("a.md",) if good else ("b.md",))
+        for half in halves
+        for good in (0, 1)
+    ]
+    records = {c.id: Record(c.id, "rag", found=(Found("a.md", "a.md", halves[c.split][int(c.id[-1])]),)) for c in cases}
+    result = curve("rag", cases, records)
+    assert result is not None
+    assert (result.split, result.best) == ("dev", pytest.approx(0.21))
+    assert (result.chosen.coverage, result.chosen.spared) == (0.5, 1)
+    assert {name: (point.coverage, point.accuracy, point.spared) for name, point in result.elsewhere.items()} == {
+        "test": (1.0, 0.5, 0)
+    }
+    assert threshold(result).startswith("PROMPTAI_MIN_SIMILARITY=0.21, chosen on dev, on dev answers 50%")
+    assert "; on test answers 100%" in threshold(result)

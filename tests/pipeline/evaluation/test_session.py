@@ -27,6 +27,10 @@ async def test_all_arms_are_measured_and_the_report_is_written_in_three_forms(pl
     assert not report.failures
     assert {path.name for path in plan.out.iterdir()} == {"records.jsonl", "report.json", "report.md", "report.html"}
     assert json.loads((plan.out / "report.json").read_text())["baseline"] == BASELINE
+    text = (plan.out / "report.md").read_text()
+    assert [
+        text.count(part) for part in ("## All questions", "## Abstention threshold", "- combined: PROMPTAI_MIN")
+    ] == [1] * 3
     html = (plan.out / "report.html").read_text()
     assert "<svg" in html
     assert "http" not in html.replace("http-equiv", "")  # it opens without a network
