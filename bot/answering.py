@@ -27,6 +27,7 @@ def answering_options(settings: PipelineSettings, now: Serving, thresholds: Thre
     return AnsweringOptions(
         mode=settings.mode,
         passages=settings.passages,
+        most_passages=settings.most_passages,
         min_similarity=least_similarity(settings, thresholds),
         draft_tokens=settings.draft_tokens,
         drafting=settings.drafting,

@@ -63,6 +63,7 @@ class AnsweringOptions:
 
     mode: Mode = Mode.COMBINED
     passages: int = 5
+    most_passages: int = 0
     min_similarity: float = 0.25
     draft_tokens: int = 96
     answer_tokens: int = 400
@@ -206,6 +207,7 @@ class AnsweringPipeline:
             trust=draft.trust if draft else None,
             tenant=tenant,
             k=self._options.passages,
+            most=self._options.most_passages,
         )
         run.retrieved(began)
         return hits

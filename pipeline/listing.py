@@ -52,16 +52,27 @@ def items_of(draft: str) -> tuple[str, ...]:
 
 
 async def find(
-    retriever: Retriever, question: str, draft: str | None, *, tenant: str, k: int, trust: float | None = None
+    retriever: Retriever,
+    question: str,
+    draft: str | None,
+    *,
+    tenant: str,
+    k: int,
+    trust: float | None = None,
+    most: int = 0,
 ) -> tuple[Hit, ...]:
-    """As `Retriever.retrieve`; with a draft that is a list up to `TIMES * k` hits, of as many of its items as can be."""
+    """As `Retriever.retrieve`, `k` passages; up to `most` where they are short and fit the room of `k` long ones.
+
+    With a draft that is a list up to `TIMES * k` or `most` of them, of as many of its items as can be.
+    """
     items = items_of(draft or "")
     if not items:
-        return await retriever.retrieve(question, draft=draft, tenant=tenant, k=k, trust=trust)
+        hits = await retriever.retrieve(question, draft=draft, tenant=tenant, k=max(k, most), trust=trust)
+        return fitting(hits, k, most)
     found = await asyncio.gather(
         *(retriever.retrieve(question, draft=item, tenant=tenant, k=k, trust=trust) for item in items[:MOST])
     )
-    return fitting(in_turn(found), k)
+    return fitting(in_turn(found), k, max(most, TIMES * k))
 
 
 def in_turn(found: Sequence[Sequence[Hit]]) -> tuple[Hit, ...]:
@@ -75,11 +86,11 @@ def in_turn(found: Sequence[Sequence[Hit]]) -> tuple[Hit, ...]:
     return tuple(hits)
 
 
-def fitting(hits: Sequence[Hit], k: int) -> tuple[Hit, ...]:
-    """Those of `hits` that fit the room of `k` long passages; at least `k`, at most `TIMES * k`."""
+def fitting(hits: Sequence[Hit], k: int, most: int) -> tuple[Hit, ...]:
+    """Those of `hits` that fit the room of `k` long passages; at least `k`, and no more than that or `most`."""
     room = k * FULL_PASSAGE
     kept: list[Hit] = []
-    for hit in hits[: TIMES * k]:
+    for hit in hits[: max(k, most)]:
         room -= len(hit.passage.embedded_text)
         if room < 0 and len(kept) >= k:
             break

@@ -74,6 +74,11 @@ class PipelineSettings(BaseSettings):
     passages: Annotated[int, Field(ge=1, le=20)] = Field(
         5, alias="PROMPTAI_PASSAGES", description="Passages shown to the model, 1 to 20."
     )
+    most_passages: Annotated[int, Field(ge=0, le=60)] = Field(
+        0,
+        alias="PROMPTAI_MOST_PASSAGES",
+        description="Where passages are short: show up to so many in the room that PROMPTAI_PASSAGES long ones take (200 tokens each). Finds more; for a model that reads more. 0: no more than PROMPTAI_PASSAGES.",
+    )
     reranker: str | None = Field(
         None,
         alias="PROMPTAI_RERANKER",

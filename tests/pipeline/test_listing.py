@@ -72,6 +72,13 @@ async def test_any_other_draft_is_one_query_for_the_usual_number_of_passages(dra
     assert retriever.asked == [(draft, 5, None)]
 
 
+async def test_short_passages_fill_the_room_where_that_is_wanted() -> None:
+    retriever = ByDraft({None: tuple(hit(f"p{i}") for i in range(30))})
+    assert len(await find(retriever, "What is a play?", None, tenant="acme", k=5, most=12)) == 12
+    assert len(await find(retriever, "What is a play?", None, tenant="acme", k=5, most=2)) == 5
+    assert [asked[1] for asked in retriever.asked] == [12, 5]
+
+
 async def test_a_list_without_end_is_retrieved_for_so_far() -> None:
     retriever = ByDraft({})
     await find(retriever, "Which?", "\n".join(f"Metric {i}" for i in range(50)), tenant="acme", k=5)
@@ -87,8 +94,8 @@ def test_a_passage_that_was_joined_to_another_is_not_shown_again() -> None:
 
 def test_more_passages_are_shown_only_as_far_as_they_fit_the_room_of_the_usual_number() -> None:
     short, long = [hit(f"s{i}") for i in range(40)], [hit(f"l{i}", "x" * FULL_PASSAGE) for i in range(40)]
-    assert len(fitting(short, 5)) == 15  # never more than three times as many
-    assert len(fitting(long, 5)) == 5  # and never fewer
-    mixed = fitting([hit(f"m{i}", "x" * 350) for i in range(40)], 5)
+    assert len(fitting(short, 5, 15)) == 15  # never more than three times as many
+    assert len(fitting(long, 5, 15)) == 5  # and never fewer
+    mixed = fitting([hit(f"m{i}", "x" * 350) for i in range(40)], 5, 15)
     assert 5 < len(mixed) < 15
     assert sum(len(each.passage.embedded_text) for each in mixed) <= 5 * FULL_PASSAGE
