@@ -29,8 +29,8 @@ class Said:
 
     def __init__(self) -> None:
         self.text = ""
-        self._marked = 0
-        """Where the last marker stood."""
+        self._marked = -1
+        """Where the last marker stood; -1 before there was one."""
 
     def add(self, shown: str) -> None:
         """`shown` has been shown."""
@@ -43,7 +43,7 @@ class Said:
     @property
     def marked(self) -> bool:
         """Whether nothing but space came after the last marker."""
-        return self._marked > 0 and not self.text[self._marked :].strip()
+        return self._marked >= 0 and not self.text[self._marked :].strip()
 
     def statement(self, rest: str, *, final: bool) -> str | None:
         """What a marker between the text so far and `rest` belongs to; None if more text has to come.
@@ -63,5 +63,5 @@ class Said:
     def _before(self) -> str:
         line = self.text[self.text.rfind("\n") + 1 :]
         sentence = next((part for part in reversed(sentences(line)) if part.strip()), "")
-        since = self.text[self._marked :].strip()
+        since = self.text[max(0, self._marked) :].strip()
         return since if len(since) < len(sentence) and telling(since) else sentence

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from pipeline.citations import CitationStream, as_prompted, attribute, citations
@@ -107,6 +109,7 @@ WINDOW = "The window of an alert rule is 10 minutes"
         (f"{KEPT}. [3] {WINDOW}. [1]", f"{KEPT}. [1] {WINDOW}. [2]", (0, 1)),  # behind the full stop
         (f"{KEPT} [3] and {WINDOW} [2].", f"{KEPT} [1] and {WINDOW} [2].", (0, 1)),  # two in a sentence
         (f"[2] {KEPT}. Yes.", f"[1] {KEPT}. Yes.", (0,)),  # before its sentence
+        (f"[2][3] {KEPT}. Yes.", f"[1] {KEPT}. Yes.", (0,)),
         ("Plays [3] that are raw are kept for 30 days.", "Plays [1] that are raw are kept for 30 days.", (0,)),
         (f"{KEPT} [1][2].", f"{KEPT} [1].", (0,)),  # moved to where it is cited already
         (f"{KEPT} [2, 3].", f"{KEPT} [1].", (0,)),
@@ -142,3 +145,29 @@ def test_what_was_repaired_is_counted() -> None:
     stream.feed(f"{KEPT} [2]. Raw plays are kept for 90 days [1]. {WINDOW} [2].")
     stream.close()
     assert (stream.moved, stream.removed) == (1, 1)
+
+
+def test_repair_changes_nothing_but_markers_wherever_the_pieces_are_cut() -> None:
+    """Texts put together at random, the same ones each time."""
+    draw = random.Random(8)
+    parts = [
+        KEPT,
+        WINDOW,
+        " and ",
+        ". ",
+        "\n- ",
+        " [1]",
+        " [2][3]",
+        "[9]",
+        "`a [1]`",
+        "\n```\nb [2]\n```\n",
+        "Yes",
+        "。",
+        "| c [3] |",
+    ]
+    for _ in range(150):
+        text = "".join(draw.choices(parts, k=12))
+        whole, cited = shown(text, size=1000, evidence=PAGES)
+        assert shown(text, size=draw.choice([1, 3, 8]), evidence=PAGES) == (whole, cited), text
+        assert shown(whole, passages=0)[0] == shown(text, passages=0)[0], text
+        assert all(f"[{number}]" in whole for number in range(1, len(cited) + 1)), text
