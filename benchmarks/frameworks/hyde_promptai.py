@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 
 import structlog
@@ -23,35 +23,29 @@ VARIANTS = (
 )
 
 
-class Recording:
-    """Passes retrievals on and remembers them."""
+async def ranking(retriever: Retriever, question: str, shown: Sequence[Hit], answer: Answer) -> list[str]:
+    """Pages of the 50 best passages by what the answer's were found with, best first.
 
-    def __init__(self, inner: Retriever) -> None:
-        self._inner = inner
-        self.calls: list[tuple[str | None, float | None, tuple[Hit, ...]]] = []
-        """Draft, trust, and what was found."""
-
-    async def retrieve(
-        self, question: str, *, draft: str | None, tenant: str, k: int, trust: float | None = None
-    ) -> tuple[Hit, ...]:
-        hits = await self._inner.retrieve(question, draft=draft, tenant=tenant, k=k, trust=trust)
-        self.calls.append((draft, trust, hits))
-        return hits
-
-    async def ranking(self, question: str, shown: tuple[Hit, ...], answer: Answer) -> list[str]:
-        """Pages of the 50 best passages of the retrieval that the answer was written from, best first."""
-        wanted = {hit.passage.id for hit in shown}
-        same = [call for call in self.calls if {hit.passage.id for hit in call[2]} == wanted]
-        drafted = answer.speculation is None or answer.speculation.outcome in ("waited", "restarted")
-        draft, trust, _ = same[-1 if drafted else 0]
-        hits = await self._inner.retrieve(question, draft=draft, tenant=SHARED, k=HITS, trust=trust)
-        return [hit.passage.location.partition("#")[0] for hit in hits]
+    Where the draft was a list its items found passages one by one: those come first.
+    """
+    draft = answer.draft
+    if answer.speculation is not None and answer.speculation.outcome in ("kept", "skipped"):
+        draft = None
+    hits = await retriever.retrieve(
+        question,
+        draft=draft.text if draft else None,
+        trust=draft.trust if draft else None,
+        tenant=SHARED,
+        k=HITS,
+    )
+    if not {hit.passage.id for hit in shown} <= {hit.passage.id for hit in hits}:
+        hits = (*shown, *hits)
+    return [hit.passage.location.partition("#")[0] for hit in hits]
 
 
 async def answer(
-    pipeline: AnsweringPipeline, retriever: Recording, question: str, text: Callable[[], None]
+    pipeline: AnsweringPipeline, retriever: Retriever, question: str, text: Callable[[], None]
 ) -> list[str]:
-    retriever.calls.clear()
     shown: tuple[Hit, ...] = ()
     async with aclosing(pipeline.answer(question, tenant=SHARED)) as events:
         async for event in events:
@@ -61,7 +55,7 @@ async def answer(
                 case PassagesFound(hits):
                     shown = hits
                 case AnswerReady(finished):
-                    return await retriever.ranking(question, shown, finished)
+                    return await ranking(retriever, question, shown, finished)
     raise AssertionError("an answer ends with AnswerReady")
 
 
@@ -70,7 +64,7 @@ async def measure(task: Job) -> None:
     engine = open_engine(database_url(None, task.index))
     vectors = ChromaVectors(task.index / "chroma", embedder.fingerprint, timeout=300)
     keywords = TantivyKeywords(task.index / "keywords")
-    retriever = Recording(Retriever(embedder, vectors, keywords, Catalog(engine)))
+    retriever = Retriever(embedder, vectors, keywords, Catalog(engine))
     server = ModelServer(task.url)
     loop = asyncio.get_running_loop()
     results = Results(task)

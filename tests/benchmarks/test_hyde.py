@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from benchmarks.frameworks.hyde import choose_pages
-from benchmarks.frameworks.hyde_promptai import Recording
+from benchmarks.frameworks.hyde_promptai import ranking
 from benchmarks.frameworks.hyde_report import BASELINE, Row, row, table
 from benchmarks.frameworks.model_server import ModelServer, Served
 from benchmarks.frameworks.replay import Kind, Replay
 from benchmarks.waiting import H100
-from pipeline.types import Answer, Draft, Hit, Mode, Passage, Speculation, Timings
+from pipeline.types import Answer, Draft, Hit, Mode, Passage, Speculation
 
 GOLD = {"q1": "a", "q2": "b"}
 VARIANT: dict[str, Any] = {
@@ -83,24 +83,28 @@ def hit(name: str) -> Hit:
 
 
 class Ranking:
-    """A retriever whose ranking says what it was asked with."""
+    """A retriever that finds one passage by the question and one by the draft."""
 
     async def retrieve(
         self, question: str, *, draft: str | None, tenant: str, k: int, trust: float | None = None
     ) -> tuple[Hit, ...]:
-        return (hit("same"), hit(draft or "alone"))[: 1 if k < 50 else 2]
+        return (hit("same"), hit(draft or "alone"))
 
 
-@pytest.mark.parametrize(("outcome", "page"), [(None, "draft"), ("restarted", "draft"), ("kept", "alone")])
-async def test_the_ranking_is_that_of_the_retrieval_which_the_answer_was_written_from(
-    outcome: str | None, page: str
-) -> None:
+def answer(outcome: str | None) -> Answer:
+    speculation = Speculation(outcome) if outcome else None
+    return Answer("", False, Mode.COMBINED, draft=Draft("draft", "model"), speculation=speculation)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "page"),
+    [(None, "draft"), ("waited", "draft"), ("restarted", "draft"), ("kept", "alone"), ("skipped", "alone")],
+)
+async def test_the_ranking_is_that_of_what_the_answers_passages_were_found_with(outcome: str | None, page: str) -> None:
     retriever: Any = Ranking()
-    recording = Recording(retriever)
-    for draft in (None, "draft"):
-        shown = await recording.retrieve("q", draft=draft, tenant="shared", k=5)
-    answer = Answer(
-        text="", abstained=False, mode=Mode.COMBINED, citations=(), question="q", draft=Draft("draft", "m"), hits=shown,
-        timings=Timings(), models=(), speculation=Speculation(outcome) if outcome else None,
-    )  # fmt: skip
-    assert await recording.ranking("q", shown, answer) == ["same", page]
+    assert await ranking(retriever, "q", [hit("same")], answer(outcome)) == ["same", page]
+
+
+async def test_passages_found_by_a_drafts_items_come_before_those_found_by_the_whole() -> None:
+    retriever: Any = Ranking()
+    assert await ranking(retriever, "q", [hit("item"), hit("same")], answer(None)) == ["item", "same", "same", "draft"]
