@@ -121,12 +121,17 @@ async def compare(source: Path, options: argparse.Namespace) -> list[Row]:
         count = await prepare(choose_pages(source, options.pages), inputs, options.cache)
         print(f"{count} passages, {len(questions)} questions, drafts by {options.drafts}", flush=True)
         async with ModelServer(replay, GPUS[options.gpus], options.scale) as server:
-            variants = await run_one(OURS, sys.executable, inputs, server.url)
-            for script in OTHERS:
-                variants += await run_one(script, options.python, inputs, server.url)
+            gold = {each["id"]: each["page"] for each in questions}
+            rows: list[Row] = []
+            for script in (OURS, *OTHERS):
+                variants = await run_one(
+                    script, sys.executable if script == OURS else options.python, inputs, server.url
+                )
+                rows += [row(variant, gold, server) for variant in variants]
+                print("\n".join(table(rows)[-len(variants) :]), flush=True)  # what an interrupted run leaves
     if server.unrecognised:
         raise RuntimeError(f"The model server refused {len(server.unrecognised)} prompts: {server.unrecognised[0]}")
-    return [row(variant, {each["id"]: each["page"] for each in questions}, server) for variant in variants]
+    return rows
 
 
 def main() -> None:
