@@ -13,7 +13,7 @@ import re
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 import structlog
@@ -21,21 +21,24 @@ import structlog
 from pipeline import prompts
 from pipeline.citations import CitationStream, attribute, citations
 from pipeline.cleaning import clean_text
-from pipeline.confidence import Calibration
+from pipeline.confidence import BELIEVED, Calibration
+from pipeline.drafting import Drafter, Writing
 from pipeline.errors import ModelError
 from pipeline.evidence import Evidence
-from pipeline.listing import find
-from pipeline.llm import ChatModel, FirstLine, Message, complete, first_words
+from pipeline.headings import same_title, title_in, title_of
+from pipeline.listing import find, fitting
+from pipeline.llm import ChatModel, Message, complete
 from pipeline.refusal import Refusal
 from pipeline.repetition import LoopGuard
 from pipeline.speculation import Drafting, Steps, gated, speculative
-from pipeline.trace import Run, milliseconds
+from pipeline.trace import Run
 from pipeline.types import (
     Answer,
     AnswerEvent,
     AnswerReady,
     Draft,
     DraftReady,
+    Findings,
     Hit,
     Mode,
     PassagesFound,
@@ -55,6 +58,9 @@ class Retriever(Protocol):
         self, question: str, *, draft: str | None, tenant: str, k: int, trust: float | None = None
     ) -> tuple[Hit, ...]:
         """`trust`: how likely the draft is right, 0 to 1; None: its similarity to the question has to tell. The at most `k` best passages that `tenant` may see, best first. Raises `IndexUnavailable`."""
+
+    async def find(self, question: str, *, tenant: str, k: int) -> Findings:
+        """What `retrieve` finds without a draft, and what a draft may still put first. Raises `IndexUnavailable`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,18 +143,25 @@ class AnsweringPipeline:
 
     def _without_waiting(self, run: Run, tenant: str) -> AsyncGenerator[AnswerEvent, None] | None:
         """The same, in another order, where the settings say that the draft is not to be waited for."""
-        steps = Steps(self._draft, lambda run, draft: self._retrieve(run, draft, tenant), self._respond)
+        steps = Steps(
+            begin=self._begin_draft,
+            find=lambda run: self._find(run, tenant),
+            retrieve=lambda run, draft: self._retrieve(run, draft, tenant),
+            respond=self._respond,
+            words=self._options.draft_words,
+            headings=self._options.trained_drafter,
+        )
         match self._options.drafting:
             case Drafting.SPECULATIVE:
-                return speculative(steps, run, self._options.draft_words)
+                return speculative(steps, run)
             case Drafting.GATED:
-                return gated(steps, run, self._options.draft_words)
+                return gated(steps, run)
         return None
 
     async def _respond(self, run: Run, draft: Draft | None, hits: tuple[Hit, ...]) -> AsyncGenerator[AnswerEvent, None]:
         """The answer, or an abstention where no passage is near the question."""
         yield StageStarted(Stage.ANSWERING)
-        if run.mode is not Mode.FINETUNED and not self._relevant(hits):
+        if run.mode is not Mode.FINETUNED and not self._relevant(draft, hits):
             yield AnswerReady(run.abstention(draft, hits))
             return
         async with aclosing(self._write(run, draft, hits)) as events:
@@ -171,32 +184,29 @@ class AnsweringPipeline:
         rewritten = rewritten.strip().strip('"')
         return rewritten if _is_rewriting(rewritten, question) else fallback
 
-    async def _draft(self, run: Run, words: int | None = None) -> Draft | None:
-        """What the model says from memory, or its first `words`. A drafter that fails leaves the question to retrieve alone."""
-        began = self._clock()
-        line = FirstLine()
-        try:
-            text = await first_words(
-                self._drafter,
-                prompts.draft_messages(run.question, trained=self._options.trained_drafter),
-                words,
-                max_tokens=self._options.draft_tokens,
-                stop=prompts.STOP,
-                seen=line,
-            )
-        except ModelError as error:
-            log.warning("draft_failed", error=str(error), model=self._drafter.name)
-            return None
-        finally:
-            run.timings = replace(run.timings, draft=milliseconds(began, self._clock()))
-        run.asked(self._drafter)
-        text = clean_text(text).strip()
-        return self._judged(Draft(text, self._drafter.name, line.probability)) if text else None
+    def _begin_draft(self, run: Run) -> Writing:
+        options = self._options
+        drafter = Drafter(self._drafter, options.trained_drafter, self._calibration, options.draft_tokens)
+        return drafter.begin(run, self._clock)
 
-    def _judged(self, draft: Draft) -> Draft:
-        if self._calibration is None or draft.confidence is None:
-            return draft
-        return replace(draft, trust=self._calibration.right(draft.confidence))
+    async def _draft(self, run: Run) -> Draft | None:
+        """What the model says from memory, when it is whole."""
+        writing = self._begin_draft(run)
+        try:
+            return await writing.whole()
+        finally:
+            await writing.close()
+
+    async def _find(self, run: Run, tenant: str) -> Findings:
+        began = self._clock()
+        k, most = self._options.passages, self._options.most_passages
+        found = await self._retriever.find(run.question, tenant=tenant, k=max(k, most))
+        run.retrieved(began)
+
+        async def preferring(title: str, first: bool) -> tuple[Hit, ...]:
+            return fitting(await found.preferring(title, first), k, most)
+
+        return Findings(fitting(found.hits, k, most), found.titles, preferring)
 
     async def _retrieve(self, run: Run, draft: Draft | None, tenant: str) -> tuple[Hit, ...]:
         began = self._clock()
@@ -212,7 +222,11 @@ class AnsweringPipeline:
         run.retrieved(began)
         return hits
 
-    def _relevant(self, hits: Sequence[Hit]) -> bool:
+    def _relevant(self, draft: Draft | None, hits: Sequence[Hit]) -> bool:
+        """Whether a passage is near the question, or of the page that a believed draft names."""
+        believed = draft is not None and (draft.trust or 0.0) > BELIEVED
+        if believed and draft and hits and same_title(title_of(hits[0].passage), title_in(draft.text)):
+            return True
         return any(hit.relevance >= self._options.min_similarity for hit in hits)
 
     async def _write(self, run: Run, draft: Draft | None, hits: tuple[Hit, ...]) -> AsyncGenerator[AnswerEvent, None]:

@@ -1,7 +1,7 @@
 """How far to trust a draft, from how sure its drafter was.
 
 A drafter that has learned the documentation begins with the heading path of the section that it has in mind, and the
-probability that it gives to that line tells how likely the line is right; but not by itself: a small model trained on
+probability that it gives to the title in it tells how likely the page is right; but not by itself: a small model trained on
 much is sure of wrong headings too. So the probabilities are compared with what came out on questions that the drafter
 has not seen (`calibrate`), and the online path looks up how often such a probability was right. This is calibration by
 binning, made monotonic by pooling adjacent violators (Zadrozny and Elkan 2002).
@@ -11,7 +11,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
+from pipeline.llm import FirstLine
+
+DOUBTED = 0.2
+"""A draft that is right no oftener than this is ignored."""
+BELIEVED = 0.5
+"""Where a draft is right oftener than this, the page that it names comes before the question's own best one."""
+Unit = Literal["line", "title"]
+"""Whose probability is looked up: the whole first line's, or the title's that it begins with."""
 BINS = 8
 LEAST = 40
 """Drafts below which a calibration says nothing."""
@@ -19,10 +28,12 @@ LEAST = 40
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """How often a drafter's first line was right, by the probability that it gave to that line."""
+    """How often a drafter's first line named the right page, by the probability that it gave to the line or its title."""
 
     points: tuple[tuple[float, float], ...]
     """(probability, share that was right), both 0 to 1 and growing. Between two points it is linear, outside level."""
+    of: Unit = "line"
+    """What has these probabilities. A title's can be looked up before the line is written."""
 
     def __post_init__(self) -> None:
         flat = [value for point in self.points for value in point]
@@ -32,7 +43,7 @@ class Calibration:
             raise ValueError("a calibration's points must grow")
 
     def right(self, probability: float) -> float:
-        """How likely a draft is right whose first line has this probability."""
+        """How likely a draft is right whose first line, or title, has this probability."""
         below = [point for point in self.points if point[0] <= probability]
         above = [point for point in self.points if point[0] > probability]
         if not below:
@@ -43,8 +54,13 @@ class Calibration:
         return y0 + (y1 - y0) * (probability - x0) / (x1 - x0)
 
 
-def calibrate(outcomes: Sequence[tuple[float, bool]], *, bins: int = BINS) -> Calibration | None:
-    """From (probability of the first line, was it right) of drafts for unseen questions; None below `LEAST` of them."""
+def confidence_of(line: FirstLine, calibration: Calibration | None) -> float | None:
+    """The probability that `calibration` is of; None where the server told none."""
+    return line.title if calibration is not None and calibration.of == "title" else line.probability
+
+
+def calibrate(outcomes: Sequence[tuple[float, bool]], *, bins: int = BINS, of: Unit = "line") -> Calibration | None:
+    """From (probability of the line or title, was it right) of drafts for unseen questions; None below `LEAST` of them."""
     if len(outcomes) < LEAST:
         return None
     ordered = sorted(outcomes, key=lambda outcome: outcome[0])
@@ -55,7 +71,7 @@ def calibrate(outcomes: Sequence[tuple[float, bool]], *, bins: int = BINS) -> Ca
         while len(pools) > 1 and (_share(pools[-2]) > _share(pools[-1]) or pools[-2][-1][0] == pools[-1][0][0]):
             last = pools.pop()
             pools[-1] += last
-    return Calibration(tuple((sum(p for p, _ in pool) / len(pool), _share(pool)) for pool in pools))
+    return Calibration(tuple((sum(p for p, _ in pool) / len(pool), _share(pool)) for pool in pools), of)
 
 
 def _share(pool: Sequence[tuple[float, bool]]) -> float:

@@ -106,12 +106,12 @@ class PipelineSettings(BaseSettings):
     drafting: Drafting = Field(
         Drafting.ALWAYS,
         alias="PROMPTAI_DRAFTING",
-        description="Combined mode waits for the draft `always`; or is `speculative` (the answer is begun meanwhile, and again if the draft finds other passages) or `gated` (no draft where the question's own passages are sure).",
+        description="Combined mode waits for the whole draft (`always`); only until it names a page or turns out unlikely (`gated`); or begins the answer meanwhile, and again if the draft finds other passages (`speculative`: for a drafter on hardware of its own). `gated` wants a calibrated adapter.",
     )
     draft_words: Annotated[int, Field(ge=1, le=400)] = Field(
         12,
         alias="PROMPTAI_DRAFT_WORDS",
-        description="First words of the draft that `speculative` and `gated` look at.",
+        description="Words of the draft that `speculative` and `gated` wait for at most. A drafter that was not trained needs some 48 to say anything of use.",
     )
     answer_tokens: Annotated[int, Field(ge=16, le=4096)] = Field(
         400, alias="PROMPTAI_ANSWER_TOKENS", description="Longest answer, in tokens."

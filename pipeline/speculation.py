@@ -1,21 +1,19 @@
 """Combined mode without waiting for the whole draft.
 
-speculative   the answer from the question's own passages is begun while the draft is being written, and held back; if the
-              draft changes nothing that matters in its context it is kept, otherwise cancelled and begun again
-gated         where both lists agree on the best passage there is no draft; elsewhere its first words are waited for
-
-A drafter says the most informative thing first, so both look at its first words only.
+gated         the draft is begun together with the question's own retrieval, and read only until it decides (`pipeline.verdict`)
+speculative   the same, while the answer from the question's own passages is begun and held back; if the draft changes nothing
+              that matters in its context it is kept, otherwise cancelled and begun again
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from pipeline.drafting import Writing
 from pipeline.trace import Run
 from pipeline.types import (
     Answer,
@@ -23,6 +21,7 @@ from pipeline.types import (
     AnswerReady,
     Draft,
     DraftReady,
+    Findings,
     Hit,
     PassagesFound,
     Speculation,
@@ -30,6 +29,7 @@ from pipeline.types import (
     StageStarted,
     TextDelta,
 )
+from pipeline.verdict import Verdict, decide, decided, settle, sure
 
 
 class Drafting(StrEnum):
@@ -38,9 +38,9 @@ class Drafting(StrEnum):
     ALWAYS = "always"
     """Until it is whole."""
     SPECULATIVE = "speculative"
-    """Not at all where it changes nothing, else for its first words and a second beginning."""
+    """Not at all where it changes nothing, else until it decides and for a second beginning."""
     GATED = "gated"
-    """Not at all where the question's own passages are sure, else for its first words."""
+    """Until it decides. A drafter that begins with no heading path is not asked where the question's own passages are sure."""
 
 
 Events = AsyncGenerator[AnswerEvent, None]
@@ -50,21 +50,18 @@ Events = AsyncGenerator[AnswerEvent, None]
 class Steps:
     """The pipeline's parts."""
 
-    draft: Callable[[Run, int], Awaitable[Draft | None]]
-    """The first so many words of a draft."""
-    retrieve: Callable[[Run, Draft | None], Awaitable[tuple[Hit, ...]]]
+    begin: Callable[[Run], Writing]
+    """A draft, asked for at once."""
+    find: Callable[[Run], Awaitable[Findings]]
+    """By the question alone."""
+    retrieve: Callable[[Run, Draft], Awaitable[tuple[Hit, ...]]]
+    """By question and draft."""
     respond: Callable[[Run, Draft | None, tuple[Hit, ...]], Events]
     """The answer from passages, or an abstention."""
-
-
-SURE_RANK = 3
-"""Sure: the best passage is among the first so many of every list."""
-
-
-def sure(hits: Sequence[Hit]) -> bool:
-    """Whether vectors and keywords agree on the best passage: then a draft seldom finds a better one."""
-    fused = [found for found in hits[0].found_by if found.weight > 0] if hits else []  # a reranker only orders them
-    return len(fused) > 1 and all(found.rank <= SURE_RANK for found in fused)
+    words: int
+    """Of the draft, that are waited for at most."""
+    headings: bool
+    """Whether the drafter begins with the heading path of a passage."""
 
 
 CHANGED = 1
@@ -90,54 +87,60 @@ def in_cache_order(first: Sequence[Hit], hits: Sequence[Hit]) -> tuple[Hit, ...]
     return (*front, *by_id.values())
 
 
-async def gated(steps: Steps, run: Run, words: int) -> Events:
+async def gated(steps: Steps, run: Run) -> Events:
     """See the module."""
     yield StageStarted(Stage.RETRIEVING)
-    hits = await steps.retrieve(run, None)
-    draft: Draft | None = None
-    if sure(hits):
-        run.speculation = Speculation("skipped")
-    else:
-        run.speculation = Speculation("waited")
-        yield StageStarted(Stage.DRAFTING)
-        draft = await steps.draft(run, words)
-        if draft is not None:
-            yield DraftReady(draft)
-            hits = await steps.retrieve(run, draft)
+    writing = steps.begin(run) if steps.headings else None
+    try:
+        found = await steps.find(run)
+        verdict = Verdict("skipped") if writing is None and sure(found.hits) else None
+        if verdict is None:
+            writing = writing or steps.begin(run)
+            if (verdict := decide(writing.said, found, steps.words)) is None:
+                yield StageStarted(Stage.DRAFTING)
+                verdict = await decided(writing, found, steps.words)
+    finally:
+        if writing is not None:
+            await writing.close()
+    run.speculation = Speculation(verdict.outcome)
+    if verdict.draft:
+        yield DraftReady(verdict.draft)
+    hits = await settle(verdict, found, lambda draft: steps.retrieve(run, draft))
+    run.decided()
     yield PassagesFound(hits)
-    async with aclosing(steps.respond(run, draft, hits)) as events:
+    async with aclosing(steps.respond(run, verdict.draft, hits)) as events:
         async for event in events:
             yield event
 
 
-async def speculative(steps: Steps, run: Run, words: int) -> Events:
+async def speculative(steps: Steps, run: Run) -> Events:
     """See the module."""
     yield StageStarted(Stage.RETRIEVING)
-    drafting = asyncio.ensure_future(steps.draft(run, words))
+    writing = steps.begin(run)
     held: HeldAnswer | None = None
     try:
-        first = await steps.retrieve(run, None)
-        held = HeldAnswer(steps.respond(run.fork(), None, first))
-        draft = await drafting
-        hits = await steps.retrieve(run, draft) if draft else first
-        if draft:
-            yield DraftReady(draft)
-        if unchanged(first, hits):
-            yield PassagesFound(first)
+        found = await steps.find(run)
+        held = HeldAnswer(steps.respond(run.fork(), None, found.hits))
+        verdict = await decided(writing, found, steps.words)
+        await writing.close()
+        hits = await settle(verdict, found, lambda draft: steps.retrieve(run, draft))
+        run.decided()
+        if verdict.draft:
+            yield DraftReady(verdict.draft)
+        if unchanged(found.hits, hits):
+            yield PassagesFound(found.hits)
             async for event in held.release():
-                yield _seen(event, run, draft) if isinstance(event, AnswerReady) else event
+                yield _seen(event, run, verdict.draft) if isinstance(event, AnswerReady) else event
             return
         await held.cancel()
         run.speculation = Speculation("restarted", held.pieces)
-        hits = in_cache_order(first, hits)
+        hits = in_cache_order(found.hits, hits)
         yield PassagesFound(hits)
-        async with aclosing(steps.respond(run, draft, hits)) as events:
+        async with aclosing(steps.respond(run, verdict.draft, hits)) as events:
             async for event in events:
                 yield event
     finally:
-        drafting.cancel()
-        with contextlib.suppress(asyncio.CancelledError, Exception):
-            await drafting
+        await writing.close()
         if held is not None:
             await held.cancel()
 
@@ -175,8 +178,7 @@ class HeldAnswer:
     async def cancel(self) -> None:
         """Stop the generation on the model server. Harmless once it has ended."""
         self._task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._task
+        await asyncio.wait([self._task])
 
     async def _generate(self, events: Events) -> None:
         try:

@@ -41,6 +41,10 @@ class Run:
             self.timings, retrieve=milliseconds(began, now), retrieved_at=milliseconds(self._began, now)
         )
 
+    def decided(self) -> None:
+        """The passages to answer from are known."""
+        self.timings = replace(self.timings, retrieved_at=milliseconds(self._began, self._clock()))
+
     def first_text(self) -> None:
         if self.timings.first_token is None:
             self.timings = replace(self.timings, first_token=milliseconds(self._began, self._clock()))

@@ -5,6 +5,7 @@ Frozen dataclasses from the standard library only; each field says its unit and 
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
@@ -135,6 +136,19 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True)
+class Findings:
+    """What a question finds by itself, and what else it could have found."""
+
+    hits: tuple[Hit, ...]
+    """The best passages, best first."""
+    titles: tuple[str, ...]
+    """Titles of the pages of all candidates, best first, each once; more than those of `hits`."""
+    preferring: Callable[[str, bool], Awaitable[tuple[Hit, ...]]]
+    """The best passages if the pages of this title come first; or, where False is said, if their best passage comes second.
+    Searches nothing anew. Raises as retrieval does."""
+
+
+@dataclass(frozen=True, slots=True)
 class Filters:
     """Which passages may be found at all. A passage that does not say its language or release always may."""
 
@@ -167,7 +181,8 @@ class Draft:
     model: str
     """The adapter or model that wrote it."""
     confidence: float | None = None
-    """Probability, 0 to 1, that the model gave to its first line; None where the server did not say."""
+    """Probability, 0 to 1, that the model gave to its first line, or to the title in it, whichever its calibration is of;
+    None where the server did not say."""
     trust: float | None = None
     """How likely a draft of this confidence is right, 0 to 1; None for a drafter that was not calibrated."""
 
@@ -194,7 +209,7 @@ class Timings:
     first_token: float | None = None
     """From the start to the first text of the answer."""
     retrieved_at: float | None = None
-    """From the start to the end of the last retrieval: no word is shown before."""
+    """From the start until it was known which passages to answer from: no word is shown before."""
     total: float = 0.0
     """From the start to the end."""
 
@@ -203,8 +218,11 @@ class Timings:
 class Speculation:
     """What became of an attempt not to wait for the draft (`pipeline.speculation`)."""
 
-    outcome: Literal["kept", "restarted", "skipped", "waited"]
-    """The answer begun without the draft was kept, or begun again; no draft was asked for, or its first words were waited for."""
+    outcome: Literal["kept", "restarted", "skipped", "agreed", "doubted", "named", "added", "waited"]
+    """What was begun without the draft was kept, or begun again. Or nothing was begun before a verdict: no draft was asked
+    for, it began with the title that was found anyway, it was unlikely to be right, it began with the title of another
+    page that the question had found too (which was put first, or only added where it is less likely), or it had to be searched
+    with."""
     wasted_pieces: int = 0
     """Pieces of text that were generated and that nobody saw; a token each, as a rule."""
 

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from pipeline.errors import EvaluationError
 from pipeline.retrieval.weights import Weights
+from pipeline.speculation import Drafting
 from pipeline.types import Mode
 
 
@@ -58,6 +59,8 @@ class Arm:
     """The model that answers; empty: `ANSWER_MODEL`."""
     drafter: str = ""
     """The model that writes drafts where a drafter does; empty: `DRAFT_MODEL`."""
+    drafting: Drafting = Drafting.ALWAYS
+    """How long it waits for the draft, whatever is set. The draft is known here: only which passages stand in the end differs."""
 
     @property
     def writes_drafts(self) -> bool:
@@ -77,6 +80,7 @@ ARMS = (
     Arm("rag", Mode.RAG),
     Arm("finetuned", Mode.FINETUNED),
     Arm("combined", Mode.COMBINED, DraftFrom.DRAFTER),
+    Arm("gated", Mode.COMBINED, DraftFrom.DRAFTER, drafting=Drafting.GATED),
     Arm("hyde", Mode.COMBINED, DraftFrom.BASE),
     Arm("oracle", Mode.COMBINED, DraftFrom.REFERENCE),
     Arm("shuffled", Mode.COMBINED, DraftFrom.ANOTHER),

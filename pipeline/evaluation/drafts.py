@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline import prompts
-from pipeline.confidence import Calibration
+from pipeline.confidence import Calibration, confidence_of
 from pipeline.errors import EvaluationError
 from pipeline.evaluation.arms import Arm, DraftFrom
 from pipeline.evaluation.cases import Case
@@ -83,6 +83,11 @@ class Drafts:
         drafter = self._drafter(arm)
         return drafter.calibration if drafter else None
 
+    def trained(self, arm: Arm) -> bool:
+        """Whether the arm's drafts begin with a heading path: an adapter's do, replayed ones are anybody's."""
+        drafter = self._drafter(arm)
+        return drafter is not None and drafter.trained and not arm.replay
+
     def another(self, case: Case) -> Case:
         """A question about other pages."""
         count = len(self._cases)
@@ -109,14 +114,15 @@ class Drafts:
             messages = prompts.draft_messages(question, trained=drafter.trained)
             text = await complete(model, messages, max_tokens=self._max_tokens, stop=prompts.STOP, seen=line)
             ms = (self._clock() - began) * 1000
-            self._written[key] = Written(text.strip(), model.name, ms, line.probability, _trust(drafter, line))
+            self._written[key] = _written(drafter, text.strip(), ms, line)
         return self._written[key]
 
 
-def _trust(drafter: Drafter, line: FirstLine) -> float | None:
-    if drafter.calibration is None or line.probability is None:
-        return None
-    return drafter.calibration.right(line.probability)
+def _written(drafter: Drafter, text: str, ms: float, line: FirstLine) -> Written:
+    calibration = drafter.calibration
+    confidence = confidence_of(line, calibration)
+    trust = calibration.right(confidence) if calibration and confidence is not None else None
+    return Written(text, drafter.model.name, ms, confidence, trust)
 
 
 def _reference(case: Case) -> Written:

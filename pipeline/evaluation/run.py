@@ -8,10 +8,12 @@ import json
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 
 import structlog
 
 from pipeline.answering import AnsweringOptions, AnsweringPipeline, Retriever
+from pipeline.drafting import Said
 from pipeline.errors import EvaluationError, PipelineError
 from pipeline.evaluation.arms import Arm, PassagesFrom
 from pipeline.evaluation.cases import Case, Progress
@@ -21,7 +23,9 @@ from pipeline.evaluation.meter import Meter
 from pipeline.evaluation.records import Answered, Cited, Found, Record, RecordFile
 from pipeline.listing import find
 from pipeline.llm import ChatModel
-from pipeline.types import Answer, AnswerReady, Hit, Mode
+from pipeline.speculation import Drafting
+from pipeline.types import Answer, AnswerReady, Findings, Hit, Mode
+from pipeline.verdict import Verdict, decide, settle, sure
 
 log = structlog.get_logger(__name__)
 
@@ -98,16 +102,21 @@ class Runner:
             question = answer.question
         found: tuple[Found, ...] = ()
         if arm.retrieves:
-            hits = await find(
-                self._retriever(arm),
-                question,
-                draft.text if draft else None,
-                trust=draft.trust if draft else None,
-                tenant=self._setup.tenant,
-                k=DEPTH,
-            )
-            found = tuple(_found(hit, case) for hit in hits)
+            found = tuple(_found(hit, case) for hit in await self._hits(arm, question, draft))
         return Record(case.id, arm.name, None, question, draft.text if draft else None, found, answered)
+
+    async def _hits(self, arm: Arm, question: str, draft: Written | None) -> tuple[Hit, ...]:
+        """What is retrieved, deep enough to be measured."""
+        retriever, tenant, options = self._retriever(arm), self._setup.tenant, self._setup.options
+        by = partial(find, retriever, question, tenant=tenant, k=DEPTH)
+        if draft is None or arm.drafting is Drafting.ALWAYS:
+            return await by(draft=draft.text if draft else None, trust=draft.trust if draft else None)
+        found = await retriever.find(question, tenant=tenant, k=DEPTH)
+        said = Said(draft.text, draft.model, draft.confidence, draft.trust, headings=self._setup.drafts.trained(arm))
+        if not said.headings and sure(found.hits):
+            return found.hits
+        verdict = decide(said, found, options.draft_words) or Verdict("waited")
+        return await settle(verdict, found, lambda first: by(draft=first.text, trust=first.trust))
 
     async def _answer(self, arm: Arm, case: Case, draft: Written | None) -> tuple[Answer, Answered]:
         """Through the product's own pipeline; only the draft is known beforehand."""
@@ -116,7 +125,9 @@ class Runner:
             drafter=ReplayedModel(draft.text, draft.model, draft.confidence) if draft else meter,
             answerer=meter,
             retriever=await self._passages(arm, case),
-            options=self._setup.options,
+            options=replace(
+                self._setup.options, drafting=arm.drafting, trained_drafter=self._setup.drafts.trained(arm)
+            ),
             calibration=self._setup.drafts.calibration(arm),
         )
         events = pipeline.answer(case.question, tenant=self._setup.tenant, history=case.history, mode=arm.mode)
@@ -166,6 +177,14 @@ class GivenPassages:
         trust: float | None = None,  # noqa: ARG002
     ) -> tuple[Hit, ...]:
         return self._hits[:k]
+
+    async def find(self, question: str, *, tenant: str, k: int) -> Findings:  # noqa: ARG002
+        hits = self._hits[:k]
+
+        async def preferring(_title: str, _first: bool) -> tuple[Hit, ...]:
+            return hits
+
+        return Findings(hits, (), preferring)
 
 
 def _found(hit: Hit, case: Case) -> Found:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -118,16 +117,23 @@ async def complete(
 
 
 class FirstLine:
-    """How probable a completion's first line is: the product of its tokens' probabilities. Is a `Seen`."""
+    """How probable a completion's first line is, as far as it has come: the product of its tokens' probabilities. Is a `Seen`."""
 
     def __init__(self) -> None:
         self._logprob: float | None = None
+        self._title = 0.0
         self._text = ""
+        self.last = 1.0
+        """Probability of its last token so far."""
 
     def __call__(self, token: Token) -> None:
-        if "\n" in self._text.lstrip():  # a model may begin with an empty line
+        said = self._text.lstrip()  # a model may begin with an empty line
+        if "\n" in said:
             return
         self._logprob = (self._logprob or 0.0) + token.logprob
+        self.last = math.exp(token.logprob)
+        if _TITLE_ENDS not in said:
+            self._title = self._logprob
         self._text += token.text
 
     @property
@@ -135,22 +141,10 @@ class FirstLine:
         """0 to 1; None where the server tells no probabilities."""
         return None if self._logprob is None else math.exp(self._logprob)
 
+    @property
+    def title(self) -> float | None:
+        """Of what comes before the first ` >` (`pipeline.headings`), and of that sign; of the whole line where there is none."""
+        return None if self._logprob is None else math.exp(self._title)
 
-async def first_words(
-    model: ChatModel,
-    messages: Sequence[Message],
-    words: int | None,
-    *,
-    max_tokens: int,
-    stop: Sequence[str] = (),
-    seen: Seen | None = None,
-) -> str:
-    """The first `words` of a completion, whose generation then ends; all of it for None. Raises what `ChatModel.stream` raises."""
-    text = ""
-    pieces = model.stream(messages, max_tokens=max_tokens, stop=stop, seen=seen)
-    async with aclosing(pieces):
-        async for piece in pieces:
-            text += piece
-            if words is not None and len(text.split()) > words:  # one more: then the last of them is whole
-                return " ".join(text.split()[:words])
-    return text
+
+_TITLE_ENDS = " >"

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from pipeline.errors import TenantRefused
 from pipeline.retrieval.retriever import ANYTHING
-from pipeline.types import Filters, Hit
+from pipeline.types import Filters, Findings, Hit
 
 
 class Retrieves(Protocol):
@@ -23,6 +23,8 @@ class Retrieves(Protocol):
         filters: Filters = ANYTHING,
         trust: float | None = None,
     ) -> tuple[Hit, ...]: ...
+
+    async def find(self, question: str, *, tenant: str, k: int, filters: Filters = ANYTHING) -> Findings: ...
 
 
 class GuardedRetriever:
@@ -56,9 +58,17 @@ class GuardedRetriever:
         trust: float | None = None,
     ) -> tuple[Hit, ...]:
         """As the guarded retriever does."""
+        self._check(tenant)
+        return await self._retriever.retrieve(question, draft=draft, tenant=tenant, k=k, filters=filters, trust=trust)
+
+    async def find(self, question: str, *, tenant: str, k: int, filters: Filters = ANYTHING) -> Findings:
+        """As the guarded retriever does."""
+        self._check(tenant)
+        return await self._retriever.find(question, tenant=tenant, k=k, filters=filters)
+
+    def _check(self, tenant: str) -> None:
         if tenant in self._refused:
             raise TenantRefused(
                 f"Tenant {tenant!r} can reach another tenant's documents; its questions are refused."
                 " Run `promptai tenants check`, remove what it names, then check again."
             )
-        return await self._retriever.retrieve(question, draft=draft, tenant=tenant, k=k, filters=filters, trust=trust)

@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 
 from pipeline.retrieval.fusion import Candidate, Lists, draft_trust, fuse, merge, support_by_page, weigh
 from pipeline.retrieval.protocols import Embedder, KeywordIndex, Match, VectorIndex, Vectors, Visibility
-from pipeline.retrieval.reranking import Reranking
-from pipeline.retrieval.selection import Chosen, select
+from pipeline.retrieval.reranking import Ranked, Reranking
+from pipeline.retrieval.selection import Chosen, select, titled_first, titled_second, titles_of
 from pipeline.retrieval.weights import Weights
-from pipeline.types import SHARED, Filters, Hit, Passage
+from pipeline.types import SHARED, Filters, Findings, Hit, Passage
 
 __all__ = ["Retriever", "Weights"]
 
@@ -81,19 +82,38 @@ class Retriever:
 
         Errors: `IndexUnavailable`, `CatalogUnavailable`.
         """
+        return (await self._find(question, draft, tenant, k, filters, trust)).hits
+
+    async def find(self, question: str, *, tenant: str, k: int, filters: Filters = ANYTHING) -> Findings:
+        """What `retrieve` finds without a draft, and what a draft may still put first. Errors as of `retrieve`."""
+        return await self._find(question, None, tenant, k, filters, None)
+
+    async def _find(
+        self, question: str, draft: str | None, tenant: str, k: int, filters: Filters, trust: float | None
+    ) -> Findings:
         if not question.strip() or k < 1:
-            return ()
+            return Findings((), (), _nothing)
+        filters = self._filters if filters == ANYTHING else filters
         preparing = asyncio.ensure_future(self._prepare(question, draft, tenant, trust))
         depth = max(_DEPTH, 4 * k)
         while True:
             query, lists = await self._search(question, tenant, preparing, depth)
-            candidates = fuse(weigh(lists, self._weights), self._weights.smoothing)
-            chosen = await self._choose(candidates, query, k, self._filters if filters == ANYTHING else filters)
+            ranked = await self._visible(fuse(weigh(lists, self._weights), self._weights.smoothing), query, filters)
+            if draft is not None and trust is not None and trust >= self._weights.named:
+                ranked = titled_first(ranked, draft)
+            chosen = select(ranked, k, filters)
             exhausted = max(map(len, (lists.dense_question, lists.keyword_question, lists.dense_draft))) < depth
             if len(chosen) == k or exhausted or depth >= _DEEPEST:
-                known = {match.passage_id: match.score for match in lists.dense_question}
-                return await self._hits(chosen, query.vectors[0], known)
+                break
             depth *= 4  # much of what was found is garbage of a sync that has not been collected yet
+        known = {match.passage_id: match.score for match in lists.dense_question}
+        hits = partial(self._hits, question=query.vectors[0], known=known)
+
+        async def preferring(title: str, first: bool) -> tuple[Hit, ...]:
+            order = titled_first(ranked, title) if first else titled_second(ranked, title)
+            return await hits(select(order, k, filters))
+
+        return Findings(await hits(chosen), titles_of(ranked, filters), preferring)
 
     async def lists(
         self, question: str, *, draft: str | None, tenant: str, depth: int, trust: float | None = None
@@ -130,8 +150,8 @@ class Retriever:
     async def _keyword(self, tenants: tuple[str, ...], text: str, depth: int) -> list[Match]:
         return await self._keywords.query(tenants, [(text, 1.0)], depth)
 
-    async def _choose(self, candidates: Sequence[Candidate], query: _Query, k: int, filters: Filters) -> list[Chosen]:
-        """The best `k` of what is visible.
+    async def _visible(self, candidates: Sequence[Candidate], query: _Query, filters: Filters) -> list[Ranked]:
+        """What may be shown, best first.
 
         The catalog is asked about all candidates: the tail is hardly ever shown, but supports its pages.
         """
@@ -146,7 +166,7 @@ class Retriever:
         if self._reranking is not None:
             pairs = [(candidate, passage) for candidate, passage in pairs if filters.allow(passage)]
             pairs = await self._reranking.reorder(query.texts[0], pairs)
-        return select(pairs, k, filters)
+        return pairs
 
     async def _hits(self, chosen: Sequence[Chosen], question: Vectors, known: Mapping[str, float]) -> tuple[Hit, ...]:
         missing = [each.best for each in chosen if each.best.id not in known]
@@ -170,6 +190,10 @@ class Retriever:
             by_tenant.setdefault(passage.tenant, []).append(passage.id)
         stored = await asyncio.gather(*(self._vectors.vectors(tenant, ids) for tenant, ids in by_tenant.items()))
         return {passage_id: float(vector @ question) for found in stored for passage_id, vector in found.items()}
+
+
+async def _nothing(_title: str, _first: bool) -> tuple[Hit, ...]:
+    return ()
 
 
 def _read_by(tenant: str) -> tuple[str, ...]:

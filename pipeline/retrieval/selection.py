@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from pipeline.headings import same_title, title_in, title_of
 from pipeline.retrieval.fusion import Candidate
 from pipeline.types import Filters, Passage
 
 _LONGEST_JOIN = 3
 """Passages joined into one hit at most: a whole section, not a whole page."""
+
+_TITLES = 50
+"""Pages of a question's candidates that a draft may name: further down a title is a chance likeness."""
 
 _PAGE_SHARE = 0.6
 """Of the places, that one page may take while others have something to say."""
@@ -71,6 +75,28 @@ def select(ranked: Iterable[tuple[Candidate, Passage]], k: int, filters: Filters
         if len(chosen) == k:
             break
     return chosen + left[: k - len(chosen)]
+
+
+def titles_of(ranked: Iterable[tuple[Candidate, Passage]], filters: Filters) -> tuple[str, ...]:
+    """Titles of the first pages of `ranked`, best first, each once."""
+    titles = dict.fromkeys(title_of(passage) for _, passage in ranked if filters.allow(passage))
+    return tuple(titles)[:_TITLES]
+
+
+def titled_first(ranked: Sequence[tuple[Candidate, Passage]], draft: str) -> list[tuple[Candidate, Passage]]:
+    """`ranked` with the pages in front whose title `draft` begins with; in both parts the order stays.
+
+    A title is a poor query - all passages of its page bear it - but a good choice of page.
+    """
+    title = title_in(draft)
+    return sorted(ranked, key=lambda pair: not same_title(title_of(pair[1]), title))
+
+
+def titled_second(ranked: Sequence[tuple[Candidate, Passage]], draft: str) -> list[tuple[Candidate, Passage]]:
+    """`ranked` with the best passage of those pages behind the best of all: a draft that may be wrong displaces nothing."""
+    best = ranked[:1]
+    named = [pair for pair in titled_first(ranked[1:], draft)[:1] if same_title(title_of(pair[1]), title_in(draft))]
+    return [*best, *named, *(pair for pair in ranked[1:] if pair not in named)]
 
 
 def _fold(passage: Passage) -> str:

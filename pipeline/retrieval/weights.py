@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pipeline.confidence import BELIEVED, DOUBTED
+
 
 @dataclass(frozen=True, slots=True)
 class Weights:
@@ -26,10 +28,12 @@ class Weights:
     """
     trust: float = 0.6
     """From this similarity on a draft has its whole share; between the two it grows linearly."""
-    doubted: float = 0.2
+    doubted: float = DOUBTED
     """Where the drafter knows how likely its draft is right: up to here it is ignored."""
     believed: float = 1.0
     """From here on it has the whole weight."""
+    named: float = BELIEVED
+    """From here on a page whose title the draft begins with comes first, if it is among the candidates at all."""
     least_share: float = 0.4
     """What a trusted draft takes of the question's weight where its keywords fit many passages alike."""
     most_share: float = 1.0

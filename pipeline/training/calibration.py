@@ -13,8 +13,9 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from pipeline.confidence import LEAST, Calibration, calibrate
+from pipeline.confidence import LEAST, Calibration, Unit, calibrate
 from pipeline.errors import TrainingError
+from pipeline.headings import title_in
 from pipeline.llm import ChatModel, FirstLine, complete
 from pipeline.training.rows import Row, Skill
 
@@ -38,11 +39,13 @@ class Calibrated:
     """SHA-256 of the held-out file."""
     date: str
     """ISO 8601."""
+    of: Unit = "line"
+    """See `Calibration`; adapters calibrated before there was a choice know the line's."""
 
     @property
     def calibration(self) -> Calibration:
         """For the online path."""
-        return Calibration(self.points)
+        return Calibration(self.points, self.of)
 
 
 _FILE = TypeAdapter(Calibrated)
@@ -51,7 +54,7 @@ _FILE = TypeAdapter(Calibrated)
 async def observe(
     rows: Sequence[Row], drafter: ChatModel, *, progress: Callable[[int, int], None] | None = None
 ) -> list[tuple[float, bool]]:
-    """For each draft row: the probability of the drafted first line, and whether it names the right page.
+    """For each draft row: the probability of the title that the draft begins with, and whether it is the right page's.
 
     Raises `TrainingError` for too few rows or a server that tells no probabilities, and what `ChatModel.stream` raises.
     """
@@ -67,33 +70,25 @@ async def observe(
     for row in drafts:
         line = FirstLine()
         text = await complete(drafter, row.prompt, max_tokens=MAX_TOKENS, seen=line)
-        if line.probability is None:
+        if line.title is None:
             raise TrainingError(
                 f"The server tells no probabilities for {drafter.name} (`logprobs`), so its drafts cannot be calibrated: "
                 "they stay trusted by their similarity to the question."
             )
-        outcomes.append((line.probability, page_of(text) == page_of(row.text)))
+        outcomes.append((line.title, title_in(text) == title_in(row.text)))
         if progress:
             progress(len(outcomes), len(drafts))
     return outcomes
 
 
-def page_of(draft: str) -> str:
-    """The title that a draft begins with, as compared: the first part of its heading path.
-
-    >>> page_of("Stall Ratio > Good range\\nLive events …")
-    'stall ratio'
-    """
-    first = next((line for line in draft.splitlines() if line.strip()), "")
-    return " ".join(first.partition(" > ")[0].lower().split())
-
-
 def summary(outcomes: Sequence[tuple[float, bool]], *, data: str, date: str) -> Calibrated:
     """What is kept. `outcomes`: of `observe`."""
-    calibration = calibrate(outcomes)
+    calibration = calibrate(outcomes, of="title")
     assert calibration is not None  # `observe` refuses too few
     points = tuple((round(probability, 4), round(right, 4)) for probability, right in calibration.points)
-    return Calibrated(points, len(outcomes), sum(right for _, right in outcomes) / len(outcomes), data, date)
+    return Calibrated(
+        points, len(outcomes), sum(right for _, right in outcomes) / len(outcomes), data, date, calibration.of
+    )
 
 
 def write(folder: Path, calibrated: Calibrated) -> None:
@@ -113,7 +108,7 @@ def read(folder: Path) -> Calibrated | None:
         return None
     try:
         calibrated: Calibrated = _FILE.validate_python(json.loads(file.read_text(encoding="utf-8")))
-        Calibration(calibrated.points)
+        _ = calibrated.calibration
     except (OSError, ValueError, ValidationError) as exc:
         raise TrainingError(f"{file} cannot be read. Calibrate the adapter again, or remove the file.") from exc
     return calibrated

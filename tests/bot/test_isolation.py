@@ -13,7 +13,7 @@ from pipeline.errors import IndexUnavailable, TenantRefused
 from pipeline.knowledge.canaries import IsolationReport, Leak
 from pipeline.retrieval.guard import GuardedRetriever
 from pipeline.retrieval.retriever import ANYTHING
-from pipeline.types import Filters, Hit
+from pipeline.types import Filters, Findings, Hit
 
 LEAK = IsolationReport(("acme", "umbrella"), (Leak("acme", "umbrella", "vectors"),), ())
 CLEAN = IsolationReport(("acme", "umbrella"), (), ())
@@ -52,6 +52,12 @@ class Nothing:
         trust: float | None = None,
     ) -> tuple[Hit, ...]:
         return ()
+
+    async def find(self, question: str, *, tenant: str, k: int, filters: Filters = ANYTHING) -> Findings:
+        async def preferring(title: str, first: bool) -> tuple[Hit, ...]:
+            return ()
+
+        return Findings((), (), preferring)
 
 
 async def tenants() -> Sequence[str]:
@@ -105,3 +111,14 @@ def test_a_refused_person_gets_a_sentence_that_names_nobody() -> None:
     said = apology_for(TenantRefused("Tenant 'acme' can reach another tenant's documents"))
     assert "acme" not in said
     assert "safety check" in said
+
+
+async def test_a_refused_tenant_is_searched_for_in_no_way() -> None:
+    """With a draft or without, and nobody else is refused."""
+    guarded = GuardedRetriever(Nothing())
+    guarded.refuse(["acme"])
+    with pytest.raises(TenantRefused):
+        await guarded.retrieve("x", draft=None, tenant="acme", k=1)
+    with pytest.raises(TenantRefused):
+        await guarded.find("x", tenant="acme", k=1)
+    assert (await guarded.find("x", tenant="umbrella", k=1)).hits == ()

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
 
 import pytest
 
 from pipeline.answering import AnsweringOptions, AnsweringPipeline
-from pipeline.errors import ModelUnavailable
+from pipeline.confidence import Calibration
+from pipeline.errors import IndexUnavailable, ModelUnavailable
 from pipeline.llm import Message, Seen
 from pipeline.llm.scripted import Failure, ScriptedChatModel
-from pipeline.speculation import Drafting, in_cache_order, sure, unchanged
-from pipeline.types import Answer, AnswerReady, FoundBy, Hit, Mode, Speculation, TextDelta
+from pipeline.speculation import Drafting, in_cache_order, unchanged
+from pipeline.types import Answer, AnswerReady, Findings, FoundBy, Hit, Mode, Speculation, TextDelta
+from pipeline.verdict import sure
 from tests.fakes.samples import HIT, PASSAGE
 
 
@@ -29,9 +32,12 @@ def hits(names: str) -> tuple[Hit, ...]:
 class TwoFindings:
     """Finds one thing for the question and another with a draft."""
 
-    def __init__(self, question: tuple[Hit, ...], drafted: tuple[Hit, ...]) -> None:
+    def __init__(self, question: tuple[Hit, ...], drafted: tuple[Hit, ...], titles: Sequence[str] = ()) -> None:
         self.found = {False: question, True: drafted}
+        self.titles = tuple(titles)
         self.drafts: list[str | None] = []
+        self.preferred: list[str] = []
+        self.error: Exception | None = None
 
     async def retrieve(
         self, question: str, *, draft: str | None, tenant: str, k: int, trust: float | None = None
@@ -39,12 +45,21 @@ class TwoFindings:
         self.drafts.append(draft)
         return self.found[draft is not None]
 
+    async def find(self, question: str, *, tenant: str, k: int) -> Findings:
+        if self.error is not None:
+            raise self.error
+        return Findings(await self.retrieve(question, draft=None, tenant=tenant, k=k), self.titles, self._preferring)
+
+    async def _preferring(self, title: str, first: bool) -> tuple[Hit, ...]:
+        self.preferred.append(title if first else f"{title} second")
+        return self.found[True]
+
 
 class SlowDrafter(ScriptedChatModel):
     """Says nothing before it is told to."""
 
-    def __init__(self, text: str) -> None:
-        super().__init__([text], name="drafter")
+    def __init__(self, text: str, logprob: float = 0.0) -> None:
+        super().__init__([text], name="drafter", logprob=logprob)
         self.go = asyncio.Event()
 
     async def stream(
@@ -70,8 +85,10 @@ async def settle() -> None:
 
 
 class Bench:
+    draft = "The default window of every quality alert is ten seconds long."
+
     def __init__(self, first: str, drafted: str, mode: Drafting = Drafting.SPECULATIVE, **options: int) -> None:
-        self.drafter = SlowDrafter("The default window of every quality alert is ten seconds long.")
+        self.drafter = SlowDrafter(self.draft)
         self.answerer = ScriptedChatModel(lambda messages: f"It says {messages[-1].content.count('Text of')} [1].")
         self.retriever = TwoFindings(hits(first), hits(drafted))
         self.pipeline = AnsweringPipeline(
@@ -96,7 +113,7 @@ class Bench:
         early = "".join(shown)
         self.drafter.go.set()
         await reading
-        assert "".join(shown).strip() == answers[0].text  # nothing that was shown is taken back
+        assert answers[0].abstained or "".join(shown).strip() == answers[0].text  # nothing that was shown is taken back
         return early, answers[0]
 
 
@@ -193,6 +210,141 @@ async def test_leaving_stops_draft_and_answer() -> None:
     await asyncio.gather(more, return_exceptions=True)
     await events.aclose()
     assert asyncio.all_tasks() == before
+
+
+async def test_a_search_that_fails_stops_the_draft() -> None:
+    bench = Trained("Stall Ratio > Formula")
+    bench.retriever.error = IndexUnavailable("down")
+    before = asyncio.all_tasks()
+    with pytest.raises(IndexUnavailable):
+        await bench.run()
+    assert asyncio.all_tasks() == before
+
+
+TITLES = ("Page", "Stall Ratio", "Stall Frequency", "Startup Delay")
+
+
+class Trained(Bench):
+    """With a drafter that begins with a heading path, and says of each word how probable it is."""
+
+    def __init__(
+        self,
+        draft: str,
+        *,
+        each: float = 1.0,
+        calibrated: bool = True,
+        mode: Drafting = Drafting.GATED,
+        drafted: str = "xyabc",
+    ) -> None:
+        self.drafter = SlowDrafter(draft, math.log(each))
+        self.answerer = ScriptedChatModel(lambda messages: f"It says {messages[-1].content.count('Text of')} [1].")
+        self.retriever = TwoFindings(hits("abcde"), hits(drafted), TITLES)
+        self.pipeline = AnsweringPipeline(
+            drafter=self.drafter, answerer=self.answerer, retriever=self.retriever,
+            calibration=Calibration(((0.0, 0.0), (1.0, 1.0)), of="title") if calibrated else None,
+            options=AnsweringOptions(mode=Mode.COMBINED, drafting=mode, trained_drafter=True),
+        )  # fmt: skip
+
+
+async def test_a_draft_that_begins_with_the_best_passage_s_page_is_not_read_on() -> None:
+    bench = Trained("Page > Alerts and their windows")
+    bench.retriever.titles = ("Page", "Startup Delay")
+    early, answer = await bench.run()
+    assert early == ""
+    assert answer.speculation == Speculation("agreed")
+    assert bench.retriever.drafts == [None]  # nothing is searched again
+    assert bench.drafter.abandoned == 1
+    assert answer.draft is not None
+    assert answer.draft.text == "Page"
+    assert "".join(h.passage.id for h in answer.hits) == "abcde"
+
+
+async def test_a_page_that_is_named_comes_first_without_another_search() -> None:
+    bench = Trained("Startup Delay > Good range")
+    _, answer = await bench.run()
+    assert answer.speculation == Speculation("named")
+    assert bench.retriever.preferred == ["Startup Delay"]
+    assert bench.retriever.drafts == [None]
+    assert bench.drafter.abandoned == 1
+    assert "".join(h.passage.id for h in answer.hits) == "xyabc"
+
+
+async def test_a_draft_that_is_unlikely_to_be_right_is_not_read_on() -> None:
+    bench = Trained("Startup Delay > Good range", each=0.2)
+    _, answer = await bench.run()
+    assert answer.speculation == Speculation("doubted")
+    assert bench.drafter.abandoned == 1
+    assert "".join(h.passage.id for h in answer.hits) == "abcde"
+
+
+async def test_an_unsettled_drafter_is_read_to_the_end_of_the_title() -> None:
+    """Its probability may fall further; once it has not, the page comes first, or nothing changes."""
+    bench = Trained("Startup Delay > Good range of it", each=0.85)
+    _, answer = await bench.run()
+    assert answer.speculation == Speculation("named")
+    assert bench.drafter.abandoned == 1
+    assert answer.draft is not None
+    assert answer.draft.trust == pytest.approx(0.85**3)
+    lower = Trained("Startup Delay > Good range", each=0.78)
+    assert (await lower.run())[1].speculation == Speculation("added")
+
+
+async def test_a_page_that_is_named_by_a_draft_as_likely_wrong_as_right_is_added_behind_the_best() -> None:
+    bench = Trained("Startup Delay > Good range", each=0.5)
+    _, answer = await bench.run()
+    assert answer.speculation == Speculation("added")
+    assert bench.retriever.preferred == ["Startup Delay second"]
+    assert bench.retriever.drafts == [None]
+
+
+async def test_a_page_that_the_question_did_not_find_is_searched_for_with_the_whole_line() -> None:
+    bench = Trained("Rebuffering > Formula\nThe share of time …")
+    _, answer = await bench.run()
+    assert answer.speculation == Speculation("waited")
+    assert bench.retriever.drafts == [None, "Rebuffering > Formula"]
+    assert bench.retriever.preferred == []
+
+
+async def test_without_a_calibration_a_draft_may_agree_but_put_no_other_page_first() -> None:
+    bench = Trained("Startup Delay > Good range", calibrated=False)
+    _, answer = await bench.run()
+    assert answer.speculation == Speculation("waited")
+    assert bench.retriever.drafts == [None, "Startup Delay > Good range"]
+    agreeing = Trained("Page > Alerts", calibrated=False)
+    assert (await agreeing.run())[1].speculation == Speculation("agreed")
+
+
+async def test_a_trained_drafter_is_asked_while_the_question_is_searched_for() -> None:
+    """Even where the lists agree: what it has to say is there before the answer can begin."""
+    bench = Trained("Startup Delay > Good range")
+    bench.retriever.found[False] = (hit("a", 1, 1), *hits("bcde"))
+    _, answer = await bench.run()
+    assert answer.speculation == Speculation("named")
+
+
+async def test_a_page_that_a_believed_draft_names_is_answered_from_however_far_from_the_question_it_is() -> None:
+    """And not where the draft is doubted: then nothing speaks for the passages."""
+    for each, abstained in ((1.0, False), (0.2, True)):
+        bench = Trained("Startup Delay > Good range", each=each)
+        far = tuple(
+            replace(h, similarity=0.1, found_by=(), passage=replace(h.passage, heading_path=("Startup Delay",)))
+            for h in hits("xy")
+        )
+        bench.retriever.found = {True: far, False: tuple(replace(h, similarity=0.1) for h in hits("abcde"))}
+        _, answer = await bench.run()
+        assert answer.abstained is abstained
+
+
+async def test_a_running_answer_is_kept_where_the_draft_agrees_and_begun_again_where_it_names_another_page() -> None:
+    kept = Trained("Page > Alerts", mode=Drafting.SPECULATIVE)
+    _, answer = await kept.run()
+    assert answer.speculation == Speculation("kept")
+    assert kept.answerer.abandoned == 0
+    restarted = Trained("Startup Delay > Good range", mode=Drafting.SPECULATIVE)
+    _, answer = await restarted.run()
+    assert answer.speculation is not None
+    assert answer.speculation.outcome == "restarted"
+    assert "".join(h.passage.id for h in answer.hits) == "abcxy"
 
 
 def test_what_is_sure_and_what_is_unchanged() -> None:

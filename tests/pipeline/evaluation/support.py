@@ -92,9 +92,14 @@ def down_for(words: str) -> ScriptedChatModel:
     )
 
 
-async def run(plan: Plan, models: Models | None = None, tuning: Tuning | None = None) -> Report:
+OPTIONS = AnsweringOptions(min_similarity=0.1)
+
+
+async def run(
+    plan: Plan, models: Models | None = None, tuning: Tuning | None = None, options: AnsweringOptions = OPTIONS
+) -> Report:
     cases = cases_of(plan)
     return await evaluate(
         plan, cases, arms_of(plan, cases), corpus=await make_corpus(tuning), models=models,
-        options=AnsweringOptions(min_similarity=0.1), about={}, progress=lambda *_: None,
+        options=options, about={}, progress=lambda *_: None,
     )  # fmt: skip

@@ -1,19 +1,21 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from pipeline.confidence import Calibration
 from pipeline.errors import EvaluationError
 from pipeline.evaluation.arms import ARMS, BASELINE, choose, expand
 from pipeline.evaluation.session import Plan, arms_of, cases_of
 from pipeline.llm.scripted import ScriptedChatModel
 from pipeline.retrieval.reranking import Reranking
 from pipeline.retrieval.tuning import Tuning
-from tests.pipeline.evaluation.support import QUESTIONS, down_for, models, quoting, run, write_lines
+from tests.pipeline.evaluation.support import OPTIONS, QUESTIONS, down_for, models, quoting, run, write_lines
 
 
 @pytest.fixture
@@ -79,6 +81,21 @@ async def test_the_configured_reranker_orders_what_is_found_but_not_in_plain_rag
     assert (reranked.value.value, dense.value.value) == (0.0, 1.0)
     with pytest.raises(EvaluationError, match="--fresh"):
         await run(plan)
+
+
+@pytest.mark.parametrize(("probability", "first_page"), [(0.9, 0.0), (0.4, 1.0), (0.1, 1.0)])
+async def test_the_gated_arm_is_measured_on_the_passages_that_its_verdict_leaves(
+    plan: Plan, probability: float, first_page: float
+) -> None:
+    """A drafter that names the same page for every question misleads where it is believed, and does nothing where not."""
+    plan = replace(plan, arms=("rag", "gated"))
+    drafter = ScriptedChatModel(["limits\n> Requests"], name="docs", logprob=math.log(probability))
+    honest = Calibration(((0.0, 0.0), (1.0, 1.0)), of="title")
+    asked = replace(models(), drafter=drafter, calibration=honest)
+    report = await run(plan, asked, options=replace(OPTIONS, trained_drafter=True))
+    cell = report.cell("gated", "page R@1")
+    assert cell is not None
+    assert cell.value.value == pytest.approx((1 + 2 * first_page) / 3)
 
 
 async def test_a_case_that_fails_is_a_failure_and_neither_a_zero_nor_left_out_in_silence(plan: Plan) -> None:

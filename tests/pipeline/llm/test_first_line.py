@@ -30,3 +30,20 @@ def test_an_empty_line_in_front_is_not_the_first_line() -> None:
 def test_a_server_that_tells_no_probabilities_is_not_certain_of_anything() -> None:
     """None, not 1."""
     assert FirstLine().probability is None
+
+
+def test_a_title_ends_where_the_path_goes_on() -> None:
+    """How sure the drafter is of the page says nothing about the section."""
+    line = FirstLine()
+    for text in ("\n", "Stall", " Ratio", " >", " Def", "inition", "\n", "x"):
+        line(Token(text, HALF))
+    assert line.title == pytest.approx(0.5**4)
+    assert line.probability == pytest.approx(0.5**7)
+
+
+def test_a_line_without_a_section_is_all_title() -> None:
+    """A page's own first passage has no other heading."""
+    line = FirstLine()
+    for text in ("Limits", "\n", "x"):
+        line(Token(text, HALF))
+    assert line.title == line.probability == pytest.approx(0.25)

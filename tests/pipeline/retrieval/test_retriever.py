@@ -224,3 +224,43 @@ async def test_keywords_are_looked_up_while_the_question_is_encoded(world: World
     retriever = Retriever(WaitingEmbedder(), world.vectors, Announcing(), world.catalog)
     async with asyncio.timeout(5):
         assert await retriever.retrieve("invoices", draft=None, tenant="acme", k=1)
+
+
+async def test_a_question_finds_the_same_with_and_without_a_say_for_a_draft(world: World) -> None:
+    retriever = world.retriever()
+    found = await retriever.find("when does an alert fire", tenant="acme", k=2)
+    assert found.hits == await retriever.retrieve("when does an alert fire", draft=None, tenant="acme", k=2)
+    assert set(found.titles) == {"Alerts", "Rebuffering", "Billing", "Startup time"}  # nobody else's
+
+
+async def test_a_page_that_a_draft_names_comes_first(world: World) -> None:
+    """And nothing is searched anew for it."""
+    found = await world.retriever().find("when does an alert fire", tenant="acme", k=2)
+    assert found.hits[0].passage == ALERTS
+    preferred = await found.preferring("startup TIME", True)
+    assert [hit.passage for hit in preferred] == [SHARED_STARTUP, ALERTS]
+    assert await found.preferring("Secret", True) == found.hits
+
+
+async def test_a_page_that_a_doubtful_draft_names_comes_second(world: World) -> None:
+    """The best passage stays where it is, also where the draft names its page."""
+    found = await world.retriever().find("when does an alert fire", tenant="acme", k=2)
+    assert [hit.passage for hit in await found.preferring("Startup time", False)] == [ALERTS, SHARED_STARTUP]
+    assert await found.preferring("Alerts", False) == found.hits
+    assert await found.preferring("Secret", False) == found.hits
+
+
+async def test_a_draft_that_is_likely_right_puts_its_page_first_and_an_unlikely_one_changes_nothing(
+    world: World,
+) -> None:
+    retriever = world.retriever()
+    plain = await retriever.retrieve("when does an alert fire", draft=None, tenant="acme", k=3)
+    for trust, first in ((0.9, BILLING), (0.2, ALERTS)):
+        hits = await retriever.retrieve("when does an alert fire", draft="Billing > x", trust=trust, tenant="acme", k=3)
+        assert hits[0].passage == first
+    assert hits == plain
+
+
+async def test_nothing_is_found_for_nothing(world: World) -> None:
+    found = await world.retriever().find(" ", tenant="acme", k=3)
+    assert (found.hits, found.titles, await found.preferring("Alerts", True)) == ((), (), ())

@@ -13,7 +13,7 @@ from pipeline.errors import TrainingError
 from pipeline.evaluation.drafts import ReplayedModel
 from pipeline.llm import Message
 from pipeline.llm.scripted import ScriptedChatModel
-from pipeline.training.calibration import FILE, observe, page_of, read, summary, write
+from pipeline.training.calibration import FILE, observe, read, summary, write
 from pipeline.training.rows import Provenance, Row, Skill
 
 
@@ -23,13 +23,13 @@ def row(number: int, text: str = "Stall Ratio > Definition\nA stall is …") -> 
 
 
 async def test_a_draft_is_right_that_begins_with_the_right_page() -> None:
-    """Its section and its words may be others; the probability is that of its first line."""
+    """Its section and its words may be others; the probability is that of the title."""
     drafter = ScriptedChatModel(
         ["Stall Ratio > Formula"] * LEAST + ["Startup Delay > Definition"], logprob=math.log(0.5)
     )
     outcomes = await observe([row(n) for n in range(LEAST + 1)], drafter)
     assert [right for _, right in outcomes] == [True] * LEAST + [False]
-    assert outcomes[0][0] == pytest.approx(0.5**4)
+    assert outcomes[0][0] == pytest.approx(0.5**3)
 
 
 async def test_answers_are_no_drafts() -> None:
@@ -53,6 +53,15 @@ def test_what_was_measured_is_kept_beside_the_adapter(tmp_path: Path) -> None:
     assert read(tmp_path) == found
     assert found.calibration.right(0.9) == 1.0
     assert found.right == 0.5
+    assert found.calibration.of == "title"
+
+
+def test_a_calibration_from_before_titles_were_looked_at_is_of_lines(tmp_path: Path) -> None:
+    """A line is never likelier than its title: looked up for titles, it would be believed too much."""
+    (tmp_path / FILE).write_text('{"points": [[0.5, 0.5]], "questions": 40, "right": 0.5, "data": "", "date": ""}')
+    found = read(tmp_path)
+    assert found is not None
+    assert found.calibration.of == "line"
 
 
 @pytest.mark.parametrize(
@@ -63,15 +72,6 @@ def test_a_broken_file_is_refused_with_what_to_do(tmp_path: Path, content: str) 
     (tmp_path / FILE).write_text(content)
     with pytest.raises(TrainingError, match="Calibrate the adapter again"):
         read(tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("draft", "page"),
-    [("\n\nStall  Ratio > Definition", "stall ratio"), ("Limits", "limits"), ("", ""), ("A > B > C\nD > E", "a")],
-)
-def test_the_page_is_the_first_part_of_the_first_line(draft: str, page: str) -> None:
-    """Spaces, case and what follows do not matter."""
-    assert page_of(draft) == page
 
 
 async def test_questions_made_by_rule_count_only_where_there_are_no_others() -> None:

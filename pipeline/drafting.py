@@ -1,0 +1,136 @@
+"""A draft that can be read while it is being written."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+
+import structlog
+
+from pipeline import prompts
+from pipeline.cleaning import clean_text
+from pipeline.confidence import Calibration, confidence_of
+from pipeline.errors import ModelError
+from pipeline.llm import ChatModel, FirstLine, Message
+from pipeline.trace import Run, milliseconds
+from pipeline.types import Draft
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A draft, as far as it has come."""
+
+    text: str
+    """It may end within a word."""
+    model: str
+    confidence: float | None
+    """See `Draft`."""
+    trust: float | None
+    """How likely it is right, 0 to 1; it falls as more is said. None where nobody can tell, or not yet."""
+    headings: bool
+    """Whether it begins with the heading path of a passage."""
+    ended: bool = True
+    last: float = 1.0
+    """Probability of the last token, 0 to 1."""
+
+    @property
+    def line_ended(self) -> bool:
+        return self.ended or "\n" in self.text.lstrip()
+
+    def draft(self, words: int | None = None) -> Draft | None:
+        """All of it; or its first `words` at most, and of headings the first line. None for nothing."""
+        text = self.text.strip()
+        if words is not None:
+            text = text.partition("\n")[0] if self.headings else text
+            text = " ".join(text.split()[:words]) if len(text.split()) > words else text
+        return Draft(text, self.model, self.confidence, self.trust) if text else None
+
+
+@dataclass(frozen=True, slots=True)
+class Drafter:
+    """Who drafts, and how its drafts are to be read."""
+
+    model: ChatModel
+    trained: bool
+    """Whether it begins with the heading path of a passage (`pipeline.headings`)."""
+    calibration: Calibration | None
+    """How far it is believed."""
+    max_tokens: int
+
+    def begin(self, run: Run, clock: Callable[[], float]) -> Writing:
+        """A draft for the run's question, asked for at once. Close it."""
+        return Writing(self, prompts.draft_messages(run.question, trained=self.trained), run, clock)
+
+
+class Writing:
+    """What the model says from memory, as far as it has come.
+
+    A drafter that fails has written nothing: the question then retrieves alone.
+    """
+
+    def __init__(self, drafter: Drafter, messages: Sequence[Message], run: Run, clock: Callable[[], float]) -> None:
+        self._drafter = drafter
+        self._run = run
+        self._clock = clock
+        self._began = clock()
+        self._line = FirstLine()
+        self._grown = asyncio.Event()
+        self.text = ""
+        """So far; it may end within a word."""
+        self.pieces = 0
+        """Of text, so far; a token each, as a rule."""
+        self.ended = False
+        self._task = asyncio.create_task(self._read(messages))
+
+    @property
+    def said(self) -> Said:
+        """What it has come to. Raises what no model error explains."""
+        if self._task.done():
+            self._task.result()
+        text, drafter = clean_text(self.text), self._drafter
+        probability = confidence_of(self._line, drafter.calibration)
+        trust = None
+        if drafter.calibration is not None and probability is not None:
+            complete = self.ended or drafter.calibration.of == "title" or "\n" in text.lstrip()
+            trust = drafter.calibration.right(probability) if complete else None
+        return Said(text, drafter.model.name, probability, trust, drafter.trained, self.ended, self._line.last)
+
+    async def more(self) -> None:
+        """Return when there is more to read, or nothing more to come."""
+        await self._grown.wait()
+        self._grown.clear()
+
+    async def whole(self) -> Draft | None:
+        """The draft, when it is written."""
+        await self._task
+        return self.said.draft()
+
+    async def close(self) -> None:
+        """Stop the generation on the model server. Harmless once it has ended."""
+        self._task.cancel()
+        await asyncio.wait([self._task])
+        if not self._task.cancelled():
+            self._task.exception()  # whoever read it was told
+        if self._run.timings.draft is None:
+            self._run.timings = replace(self._run.timings, draft=milliseconds(self._began, self._clock()))
+
+    async def _read(self, messages: Sequence[Message]) -> None:
+        model = self._drafter.model
+        pieces = model.stream(messages, max_tokens=self._drafter.max_tokens, stop=prompts.STOP, seen=self._line)
+        try:
+            async with aclosing(pieces):
+                async for piece in pieces:
+                    self._run.asked(model)
+                    self.text += piece
+                    self.pieces += 1
+                    self._grown.set()
+        except ModelError as error:
+            log.warning("draft_failed", error=str(error), model=model.name)
+            self.text = ""
+        finally:
+            self.ended = True
+            self._grown.set()
