@@ -30,6 +30,7 @@ QUIET = (
     "httpx",
     "dbos",
     "urllib3",
+    "gguf",
 )
 """Libraries that tell of every request: shown from WARNING on unless the level is DEBUG."""
 
