@@ -54,9 +54,8 @@ def decide(said: Said, found: Findings, words: int) -> Verdict | None:
     """The verdict of what has been said so far; None where more has to be said."""
     if said.headings and (verdict := _of_title(said, found)):
         return verdict
-    if (
-        said.ended or (said.headings and said.line_ended) or len(said.text.split()) > words
-    ):  # then the last one is whole
+    enough = len(said.text.split()) > words  # one more: then the last of them is whole
+    if said.ended or enough or (said.headings and said.line_ended):
         return Verdict("waited", said.draft(words))
     return None
 
