@@ -6,7 +6,7 @@
 FOLDER holds `corpus.jsonl` and `dev-questions.jsonl` with `closed_book` drafts. promptai syncs the pages; the others index
 the same passages with the same vectors, each in a Chroma collection of its own. All ask one model server over HTTP, in
 their own words (`replay.py`): asked for a draft or a hypothetical document it replays the strong closed-book draft, asked
-for an answer it says one of a fixed shape, at the stated pace of a 70B on four GPUs (`benchmarks/waiting.py`), divided by
+for an answer it says one of a fixed shape, at the stated pace of a 70B on four GPUs (`benchmarks/waiting_server.py`), divided by
 `--scale`. Times are scaled back: while the server computes, its stated seconds count, else the machine's own. "Of it the
 server" is the same on a busy machine; what a system itself does is told in processor time too, which load hardly moves.
 
@@ -35,7 +35,7 @@ from benchmarks.frameworks.hyde_common import WARM
 from benchmarks.frameworks.hyde_report import Row, row, table
 from benchmarks.frameworks.model_server import ModelServer
 from benchmarks.frameworks.replay import Replay
-from benchmarks.waiting import A100, H100
+from benchmarks.waiting_server import A100, H100
 from pipeline.evaluation.vectors import CachingEmbedder
 from pipeline.knowledge import Catalog, Syncer
 from pipeline.knowledge.sources.jsonl import JsonlSource

@@ -26,10 +26,10 @@ VARIANTS = (
 async def ranking(retriever: Retriever, question: str, shown: Sequence[Hit], answer: Answer) -> list[str]:
     """Pages of the 50 best passages by what the answer's were found with, best first.
 
-    Where the draft was a list its items found passages one by one: those come first.
+    Where the draft was a list, or named a page, the answer's own passages come first.
     """
     draft = answer.draft
-    if answer.speculation is not None and answer.speculation.outcome in ("kept", "skipped"):
+    if answer.speculation is not None and answer.speculation.outcome in ("kept", "skipped", "agreed", "doubted"):
         draft = None
     hits = await retriever.retrieve(
         question,
@@ -38,7 +38,8 @@ async def ranking(retriever: Retriever, question: str, shown: Sequence[Hit], ans
         tenant=SHARED,
         k=HITS,
     )
-    if not {hit.passage.id for hit in shown} <= {hit.passage.id for hit in hits}:
+    named = answer.speculation is not None and answer.speculation.outcome in ("named", "added")
+    if named or not {hit.passage.id for hit in shown} <= {hit.passage.id for hit in hits}:
         hits = (*shown, *hits)
     return [hit.passage.location.partition("#")[0] for hit in hits]
 

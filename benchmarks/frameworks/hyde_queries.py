@@ -23,7 +23,7 @@ import structlog
 from benchmarks.corpus import read_lines
 from benchmarks.frameworks.hyde_common import DRAFT_TOKENS, HITS
 from benchmarks.retrieval import gain
-from benchmarks.waiting import tokens_of
+from benchmarks.waiting_server import tokens_of
 from pipeline.evaluation.bootstrap import Bootstrap
 from pipeline.evaluation.corpus import MemoryCorpus, page_of, read_corpus
 from pipeline.evaluation.vectors import CachingEmbedder

@@ -5,7 +5,7 @@
     read = server.clock("a system")
     seconds = read(ended) - read(began)  # as if the server had kept its stated pace
 
-The pace is `benchmarks.waiting`'s: continuous batching, chunked prefill, a prefix cache; a token is four characters. Each
+The pace is `benchmarks.waiting_server`'s: continuous batching, chunked prefill, a prefix cache; a token is four characters. Each
 model name has an engine and a cache of its own, so no system profits from another's prompts.
 """
 
@@ -22,7 +22,7 @@ import numpy as np
 from aiohttp import web
 
 from benchmarks.frameworks.replay import Kind, Replay, Unrecognised
-from benchmarks.waiting import Gpus, Request, Server
+from benchmarks.waiting_server import Gpus, Request, Server
 
 UNLIMITED = 1 << 20
 """Tokens, where a request sets no limit: the text ends before."""

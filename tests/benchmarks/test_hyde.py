@@ -14,7 +14,7 @@ from benchmarks.frameworks.hyde_promptai import ranking
 from benchmarks.frameworks.hyde_report import BASELINE, Row, row, table
 from benchmarks.frameworks.model_server import ModelServer, Served
 from benchmarks.frameworks.replay import Kind, Replay
-from benchmarks.waiting import H100
+from benchmarks.waiting_server import H100
 from pipeline.types import Answer, Draft, Hit, Mode, Passage, Speculation
 
 GOLD = {"q1": "a", "q2": "b"}

@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from benchmarks.frameworks.model_server import Engine, ModelServer, Paced, clock
 from benchmarks.frameworks.replay import ANSWER, Kind, Replay
-from benchmarks.waiting import Gpus
+from benchmarks.waiting_server import Gpus
 from pipeline import prompts
 from pipeline.llm import complete
 from pipeline.llm.tgi import ModelServer as Client
