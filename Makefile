@@ -58,7 +58,8 @@ demo: setup
 	@echo "== Syncing the example documents ($(EXAMPLE))"
 	@$(BIN)/promptai sync $(EXAMPLE) --name streaming-qoe
 	@PROMPTAI_EXAMPLE_QUESTIONS='$(EXAMPLE_QUESTIONS)' \
-		$(if $(MODEL_URL),,PROMPTAI_ADAPTERS=playgauge=$(EXAMPLE_ADAPTER) DRAFT_MODEL=playgauge) $(BIN)/promptai serve
+		$(if $(MODEL_URL),,PROMPTAI_ADAPTERS=playgauge=$(EXAMPLE_ADAPTER) DRAFT_MODEL=playgauge PROMPTAI_DRAFTING=gated) \
+		$(BIN)/promptai serve
 
 # How the demo's adapter was made. A second run goes on where the first one stopped.
 TRAINING := build/demo-training
