@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -39,6 +40,9 @@ Quality alerts use a window of 5 minutes. During a live event the window shrinks
 Raw sessions are kept for thirty days.
 """
 
+_WINDOWS = re.compile(r"^\[(\d+)\] Alerts > Default windows$", re.MULTILINE)
+"""The passage that bears the answer out, wherever it stands: a marker of another one is dropped."""
+
 
 class Model:
     """Answers with the question that it was asked, so that a reply can be told from others; may be held before its end."""
@@ -56,7 +60,10 @@ class Model:
             return Stream(asked + " (about live events)")
         if system != prompts.ANSWER:
             return Stream("Quality alerts use a window of 5 minutes.")
-        return Stream(f"You asked: {asked} ", "<!channel> **Five minutes** [1], ", self.go_on, "one while live [1].")
+        found = _WINDOWS.search(user)
+        number = found.group(1) if found else "1"
+        told = f"<!channel> **Five minutes** [{number}], "
+        return Stream(f"You asked: {asked} ", told, self.go_on, f"one while live [{number}].")
 
 
 @dataclass
