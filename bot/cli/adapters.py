@@ -93,6 +93,6 @@ def calibrate(
             return
         err.print(f"{name}: {found.right:.0%} of {found.questions} drafts begin with the right page.", markup=False)
         for probability, right in found.points:
-            err.print(f"  first line of probability {probability:.2f}: right in {right:.0%}", markup=False)
+            err.print(f"  {found.of} of probability {probability:.2f}: right in {right:.0%}", markup=False)
 
     run(with_settings(work))

@@ -49,5 +49,6 @@ def read_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, max_bytes: int)
     try:
         with archive.open(entry) as stream:
             return stream.read(max_bytes + 1)
+    # RuntimeError: encrypted; NotImplementedError: a compression that zipfile does not know.
     except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError, OSError, ValueError) as exc:
         raise DocumentUnreadable(f"damaged: it cannot be unpacked ({exc})") from exc

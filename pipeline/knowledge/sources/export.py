@@ -104,6 +104,7 @@ def _is_confluence(archive: zipfile.ZipFile, entries: list[zipfile.ZipInfo]) -> 
     try:
         with archive.open(pages[0]) as page:
             return b"main-content" in page.read(_FIRST)
+    # As in `archives.read_entry`: RuntimeError is of encryption, NotImplementedError of an unknown compression.
     except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError, ValueError):
         return False  # damaged: reading it as a document says so
 
