@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 LEAST, MOST = 3, 12
 """Items that make a list, and items retrieved for."""
-LONGEST = 150
-"""Characters of an item; longer lines are text."""
+LONGEST = 80
+"""Characters of an item; longer lines are text, also with a bullet: steps, reasons."""
 FULL_PASSAGE = 800
 """Characters of a passage of 200 tokens, as long as the splitter makes them (`pipeline.knowledge.passages`)."""
 TIMES = 3
@@ -30,25 +30,36 @@ TIMES = 3
 _BULLET = re.compile(r"^\s*(?:[-*+•‣·]|\d{1,3}[.)])\s+")
 _PROSE_END = re.compile(r"[.!…。！｡．।][\"'”’»)\]*_]*$")
 """How a sentence ends; not with a question mark, since headings of questions do."""
+_SENTENCE_WITHIN = re.compile(r"[.!…]\s|[。！｡．।]")
+_CODE = re.compile(r"^\s*(?:```|~~~)", re.MULTILINE)
+"""Lines of code end like no sentence. A draft that was cut may end within the fence."""
 
 
 def items_of(draft: str) -> tuple[str, ...]:
     """The items of a draft that is a list, each once; none for any other draft.
 
-    A line before them may introduce them. Lines without a bullet are items where none ends like a sentence.
+    A line before them may introduce them. Lines without a bullet are items where none ends like a sentence. Steps that
+    are explained and code are no list, also where the draft was cut before the prose that follows.
 
     >>> items_of("These metrics:\\n- Stall Ratio\\n- Plays\\n- Attempts")
     ('Stall Ratio', 'Plays', 'Attempts')
     >>> items_of("Alerts > Windows\\nTen minutes are usual.\\nSee also rules.")
     ()
     """
+    if _CODE.search(draft):
+        return ()
     lines = [line.strip() for line in draft.splitlines() if line.strip()]
     if lines and lines[0].endswith((":", "：")):
         lines = lines[1:]
     bulleted = all(_BULLET.match(line) for line in lines)
     items = dict.fromkeys(_BULLET.sub("", line).strip(" *_`") for line in lines)
-    listed = all(item and len(item) <= LONGEST and (bulleted or not _PROSE_END.search(item)) for item in items)
-    return tuple(items) if listed and len(items) >= LEAST else ()
+    listed = len(items) >= LEAST and all(_names(item, bulleted=bulleted) for item in items)
+    return tuple(items) if listed else ()
+
+
+def _names(item: str, *, bulleted: bool) -> bool:
+    prose = None if bulleted else _PROSE_END.search(item)
+    return bool(item) and len(item) <= LONGEST and not prose and not _SENTENCE_WITHIN.search(item[:-1])
 
 
 async def find(

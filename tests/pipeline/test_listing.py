@@ -48,6 +48,9 @@ class ByDraft:
         ("Plays > Definition\nA play is an attempt that showed a frame.\nIt ends with the session.", ()),  # prose
         ("- Plays\n- Attempts\n- Stalls\nThese are counted by day.", ()),  # a list and more
         ("\n".join(["word " * 40] * 3), ()),  # long lines
+        ("1. Install it. It needs Python\n2. Make a key\n3. Sync.", ()),  # steps that are explained
+        ("- " + "a reason and why it holds " * 4 + "\n- Load\n- Heat", ()),  # reasons
+        ("Like this:\n```python\nimport ray\nray.init()\nray.get(1)", ()),  # code, cut within
         ("The ratio of stalls.", ()),
         ("", ()),
     ],
