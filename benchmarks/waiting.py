@@ -24,7 +24,7 @@ import structlog
 from benchmarks.waiting_drafts import WORDS, Kind, Known, gather
 from benchmarks.waiting_server import A100, H100, SMALL, Gpus, JumpingLoop, Server, SimulatedModel
 from pipeline.answering import AnsweringOptions, AnsweringPipeline
-from pipeline.confidence import BELIEVED, Calibration
+from pipeline.confidence import BELIEVED, Calibration, Calibrations
 from pipeline.evaluation.bootstrap import RESAMPLES, SEED
 from pipeline.evaluation.cases import Case, read_cases
 from pipeline.evaluation.corpus import in_section, page_of
@@ -34,7 +34,7 @@ from pipeline.types import SHARED, Answer, AnswerReady, Findings, Hit, Mode
 SEARCH_SECONDS = 0.03
 PREFER_SECONDS = 0.005
 ANSWER = "Set the value in the configuration and start the cluster again, then look at the dashboard [1]."
-HONEST = Calibration(((0.0, 0.0), (1.0, 1.0)), of="title")
+HONEST = Calibrations(title=Calibration(((0.0, 0.0), (1.0, 1.0))))
 """The replayed probabilities are calibrated already."""
 
 
@@ -118,7 +118,7 @@ async def ask(
         drafter = SimulatedModel(drafts, draft.text, draft.logprobs)
         pipeline = AnsweringPipeline(
             drafter=drafter, answerer=SimulatedModel(server, ANSWER), retriever=KnownPassages(found, kind), options=options,
-            calibration=HONEST, clock=asyncio.get_running_loop().time,
+            calibrations=HONEST, clock=asyncio.get_running_loop().time,
         )  # fmt: skip
         events = pipeline.answer(case.question, tenant=SHARED)
         answers = [event.answer async for event in events if isinstance(event, AnswerReady)]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from pipeline.confidence import UNCALIBRATED, Calibrations
 from pipeline.errors import ModelError, TrainingError
 from pipeline.llm import BASE, ModelHost
 from pipeline.settings import PipelineSettings
@@ -17,7 +18,6 @@ from pipeline.settings import PipelineSettings
 if TYPE_CHECKING:
     from bot.metrics import Metrics
     from bot.promotion import Serving
-    from pipeline.confidence import Calibration
     from pipeline.training.calibration import Calibrated
     from pipeline.training.serving import Probe, Served
 
@@ -43,18 +43,18 @@ async def check_adapter(host: ModelHost, settings: PipelineSettings, name: str) 
     return await check_served(host, name, probes)
 
 
-def calibration_of(settings: PipelineSettings, name: str) -> Calibration | None:
-    """How far the confidence of `name`'s drafts is to be believed; None where its folder is not known or does not say.
+def calibrations_of(settings: PipelineSettings, name: str) -> Calibrations:
+    """How far the confidence of `name`'s drafts is to be believed; nothing where its folder is not known or does not say.
 
     Raises `TrainingError` for a `calibration.json` that cannot be read.
     """
     folder = settings.adapter_folders.get(name)
     if folder is None or folder.suffix == ".gguf":
-        return None
+        return UNCALIBRATED
     from pipeline.training import calibration  # noqa: PLC0415 - training is loaded where adapters are
 
     calibrated = calibration.read(folder)
-    return calibrated.calibration if calibrated else None
+    return calibrated.calibrations if calibrated else UNCALIBRATED
 
 
 async def calibrate_adapter(

@@ -8,7 +8,7 @@ from contextlib import aclosing
 
 import structlog
 
-from bot.adapters import calibration_of
+from bot.adapters import calibrations_of
 from bot.embedding import least_similarity
 from bot.errors import BotError
 from bot.promotion import Promotions, Serving, serving
@@ -122,7 +122,7 @@ class Answering:
             answerer=self._models.model(now.answer),
             retriever=self._retriever,
             options=self._options(now),
-            calibration=calibration_of(self._settings, now.draft),
+            calibrations=calibrations_of(self._settings, now.draft),
         )
         self._serving = now
         log.info("in_service", drafter=now.draft, answerer=now.answer)

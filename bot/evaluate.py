@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.markdown import Markdown
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from bot.adapters import calibration_of
+from bot.adapters import calibrations_of
 from bot.answering import answering_options
 from bot.app import open_core
 from bot.embedding import open_reranker
@@ -116,8 +116,8 @@ async def _models(request: Request, settings: PipelineSettings, serving: Serving
         for name in request.plan.models:
             answerers[name] = await _served(name, host, stack)
         judge = await _served(request.judge, host, stack) if request.judge else None
-        calibration = calibration_of(settings, serving.draft)
-        yield Models(answerers, host.model(serving.draft), host.model(BASE), judge, calibration)
+        calibrations = calibrations_of(settings, serving.draft)
+        yield Models(answerers, host.model(serving.draft), host.model(BASE), judge, calibrations)
 
 
 async def _served(name: str, host: ModelHost, stack: AsyncExitStack) -> ChatModel:

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bot.adapters import calibration_of, check_adapter
+from bot.adapters import calibrations_of, check_adapter
 from bot.answering import answering_options
 from bot.errors import PromotionError
 from bot.evaluate import open_corpus, progress_bar
@@ -157,10 +157,10 @@ def _models(settings: PipelineSettings, host: ModelHost, now: Serving, current: 
     answerers: dict[str, ChatModel] = {"": host.model(now.answer), current: host.model(current)}
     answerers[candidate] = host.model(candidate)
     drafters = {
-        name: Drafter(host.model(name), name != BASE, calibration_of(settings, name)) for name in (current, candidate)
+        name: Drafter(host.model(name), name != BASE, calibrations_of(settings, name)) for name in (current, candidate)
     }
-    own = calibration_of(settings, now.draft)
-    return Models(answerers, host.model(now.draft), host.model(BASE), calibration=own, drafters=drafters)
+    own = calibrations_of(settings, now.draft)
+    return Models(answerers, host.model(now.draft), host.model(BASE), calibrations=own, drafters=drafters)
 
 
 def _has(arms: Sequence[Arm], name: str) -> bool:

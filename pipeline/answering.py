@@ -21,7 +21,7 @@ import structlog
 from pipeline import prompts
 from pipeline.citations import CitationStream, attribute, citations
 from pipeline.cleaning import clean_text
-from pipeline.confidence import BELIEVED, Calibration
+from pipeline.confidence import BELIEVED, UNCALIBRATED, Calibrations
 from pipeline.drafting import Drafter, Writing
 from pipeline.errors import ModelError
 from pipeline.evidence import Evidence
@@ -96,14 +96,14 @@ class AnsweringPipeline:
         answerer: ChatModel,
         retriever: Retriever,
         options: AnsweringOptions | None = None,
-        calibration: Calibration | None = None,
+        calibrations: Calibrations = UNCALIBRATED,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._drafter = drafter
         self._answerer = answerer
         self._retriever = retriever
         self._options = options or AnsweringOptions()
-        self._calibration = calibration
+        self._calibrations = calibrations
         self._clock = clock
 
     def tune(self, options: AnsweringOptions) -> None:
@@ -186,7 +186,7 @@ class AnsweringPipeline:
 
     def _begin_draft(self, run: Run) -> Writing:
         options = self._options
-        drafter = Drafter(self._drafter, options.trained_drafter, self._calibration, options.draft_tokens)
+        drafter = Drafter(self._drafter, options.trained_drafter, self._calibrations, options.draft_tokens)
         return drafter.begin(run, self._clock)
 
     async def _draft(self, run: Run) -> Draft | None:

@@ -11,7 +11,7 @@ import structlog
 
 from pipeline import prompts
 from pipeline.cleaning import clean_text
-from pipeline.confidence import Calibration, confidence_of
+from pipeline.confidence import Belief, Calibrations
 from pipeline.errors import ModelError
 from pipeline.llm import ChatModel, FirstLine, Message
 from pipeline.trace import Run, milliseconds
@@ -27,10 +27,10 @@ class Said:
     text: str
     """It may end within a word."""
     model: str
-    confidence: float | None
-    """See `Draft`."""
-    trust: float | None
-    """How likely it is right, 0 to 1; it falls as more is said. None where nobody can tell, or not yet."""
+    title: Belief
+    """In the title that it begins with, as far as it has come; it falls as more is said."""
+    line: Belief | None
+    """In its first line; None before that is written."""
     headings: bool
     """Whether it begins with the heading path of a passage."""
     ended: bool = True
@@ -47,7 +47,15 @@ class Said:
         if words is not None:
             text = text.partition("\n")[0] if self.headings else text
             text = " ".join(text.split()[:words]) if len(text.split()) > words else text
-        return Draft(text, self.model, self.confidence, self.trust) if text else None
+        return self._draft(text, self.line or self.title) if text else None
+
+    def named(self, title: str | None = None) -> Draft | None:
+        """What it begins with, believed as the title in it is. `title`: what it is about to say. None for nothing."""
+        text = title or self.text.strip()
+        return self._draft(text, self.title) if text else None
+
+    def _draft(self, text: str, belief: Belief) -> Draft:
+        return Draft(text, self.model, belief.confidence, belief.trust)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +65,7 @@ class Drafter:
     model: ChatModel
     trained: bool
     """Whether it begins with the heading path of a passage (`pipeline.headings`)."""
-    calibration: Calibration | None
+    calibrations: Calibrations
     """How far it is believed."""
     max_tokens: int
 
@@ -92,12 +100,10 @@ class Writing:
         if self._task.done():
             self._task.result()
         text, drafter = clean_text(self.text), self._drafter
-        probability = confidence_of(self._line, drafter.calibration)
-        trust = None
-        if drafter.calibration is not None and probability is not None:
-            complete = self.ended or drafter.calibration.of == "title" or "\n" in text.lstrip()
-            trust = drafter.calibration.right(probability) if complete else None
-        return Said(text, drafter.model.name, probability, trust, drafter.trained, self.ended, self._line.last)
+        line_ended = self.ended or "\n" in text.lstrip()
+        title = drafter.calibrations.of_title(self._line, line_ended=line_ended)
+        line = drafter.calibrations.of_line(self._line) if line_ended else None
+        return Said(text, drafter.model.name, title, line, drafter.trained, self.ended, self._line.last)
 
     async def more(self) -> None:
         """Return when there is more to read, or nothing more to come."""

@@ -181,8 +181,8 @@ class Draft:
     model: str
     """The adapter or model that wrote it."""
     confidence: float | None = None
-    """Probability, 0 to 1, that the model gave to its first line, or to the title in it, whichever its calibration is of;
-    None where the server did not say."""
+    """Probability, 0 to 1, that the model gave to its first line, or to the title in it where no more was read or was
+    calibrated; None where the server did not say."""
     trust: float | None = None
     """How likely a draft of this confidence is right, 0 to 1; None for a drafter that was not calibrated."""
 

@@ -7,7 +7,7 @@ question has found it is. Its probability only falls while it goes on; once it i
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from pipeline.confidence import BELIEVED, DOUBTED
@@ -61,23 +61,22 @@ def decide(said: Said, found: Findings, words: int) -> Verdict | None:
 
 
 def _of_title(said: Said, found: Findings) -> Verdict | None:
-    if said.trust is not None and said.trust <= DOUBTED:
-        return Verdict("doubted", said.draft())
-    draft = said.draft()
-    if draft is None or not found.hits:
+    trust = said.title.trust
+    if trust is not None and trust <= DOUBTED:
+        return Verdict("doubted", said.named())
+    if not said.text.strip() or not found.hits:
         return None
     best = title_of(found.hits[0].passage)
     near = begun(said.text, found.titles[:NEAR])
     if near is not None and same_title(near, best):
-        return Verdict("agreed", replace(draft, text=near))  # what it had begun to say
+        return Verdict("agreed", said.named(near))  # what it had begun to say
     title = begun(said.text, found.titles)
     if title is None:
         return None
-    draft = replace(draft, text=title)
-    if said.trust is not None and said.trust <= BELIEVED:
-        return Verdict("added", draft, title)
+    if trust is not None and trust <= BELIEVED:
+        return Verdict("added", said.named(title), title)
     settled = said.line_ended or SEPARATOR in said.text or said.last >= SETTLED
-    return Verdict("named", draft, title) if said.trust is not None and settled else None
+    return Verdict("named", said.named(title), title) if trust is not None and settled else None
 
 
 async def settle(

@@ -92,7 +92,8 @@ def calibrate(
             print(json.dumps(asdict(found)))
             return
         err.print(f"{name}: {found.right:.0%} of {found.questions} drafts begin with the right page.", markup=False)
-        for probability, right in found.points:
-            err.print(f"  {found.of} of probability {probability:.2f}: right in {right:.0%}", markup=False)
+        for what, points in (("title", found.title), ("line", found.line)):
+            for probability, right in points:
+                err.print(f"  {what} of probability {probability:.2f}: right in {right:.0%}", markup=False)
 
     run(with_settings(work))

@@ -8,10 +8,11 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline import prompts
-from pipeline.confidence import Calibration, confidence_of
+from pipeline.confidence import UNCALIBRATED, UNKNOWN, Belief, Calibrations
 from pipeline.errors import EvaluationError
 from pipeline.evaluation.arms import Arm, DraftFrom
 from pipeline.evaluation.cases import Case
+from pipeline.headings import SEPARATOR
 from pipeline.llm import ChatModel, FirstLine, Message, Seen, Token, complete
 
 FAR = 37
@@ -26,10 +27,10 @@ class Written:
     model: str
     ms: float | None
     """Milliseconds; None where it was not written now."""
-    confidence: float | None = None
-    """See `pipeline.types.Draft`."""
-    trust: float | None = None
-    """See `pipeline.types.Draft`."""
+    title: Belief = UNKNOWN
+    """In the title that it begins with."""
+    line: Belief = UNKNOWN
+    """In its first line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ class Drafter:
     model: ChatModel
     trained: bool = False
     """Whether it is an adapter that learned to draft."""
-    calibration: Calibration | None = None
+    calibrations: Calibrations = UNCALIBRATED
     """How far its confidence is to be believed."""
 
 
@@ -78,10 +79,10 @@ class Drafts:
                 return _replayed(case, arm.replay)
         return await self._write(arm, question)
 
-    def calibration(self, arm: Arm) -> Calibration | None:
+    def calibrations(self, arm: Arm) -> Calibrations:
         """Of the model that writes the arm's drafts."""
         drafter = self._drafter(arm)
-        return drafter.calibration if drafter else None
+        return drafter.calibrations if drafter else UNCALIBRATED
 
     def trained(self, arm: Arm) -> bool:
         """Whether the arm's drafts begin with a heading path: an adapter's do, replayed ones are anybody's."""
@@ -119,10 +120,8 @@ class Drafts:
 
 
 def _written(drafter: Drafter, text: str, ms: float, line: FirstLine) -> Written:
-    calibration = drafter.calibration
-    confidence = confidence_of(line, calibration)
-    trust = calibration.right(confidence) if calibration and confidence is not None else None
-    return Written(text, drafter.model.name, ms, confidence, trust)
+    known = drafter.calibrations
+    return Written(text, drafter.model.name, ms, known.of_title(line, line_ended=True), known.of_line(line))
 
 
 def _reference(case: Case) -> Written:
@@ -140,10 +139,11 @@ def _replayed(case: Case, model: str) -> Written:
 class ReplayedModel:
     """A `ChatModel` that says the same whatever it is asked: a draft that is known already."""
 
-    def __init__(self, text: str, name: str, confidence: float | None = None) -> None:
-        """`confidence`: of its first line, 0 to 1; None: it tells no probabilities."""
+    def __init__(self, text: str, name: str, *, title: float | None = None, line: float | None = None) -> None:
+        """`title`, `line`: probability of its title and of its whole first line, 0 to 1; None: it tells none."""
         self._text = text
-        self._confidence = confidence
+        self._title = title
+        self._line = line
         self._name = name
 
     @property
@@ -161,8 +161,11 @@ class ReplayedModel:
     ) -> AsyncGenerator[str, None]:
         """See `ChatModel.stream`."""
         if self._text:
-            if seen and self._confidence:
-                seen(Token(self._text, math.log(self._confidence)))
+            if seen and self._title and self._line:
+                head, end, rest = self._text.partition(SEPARATOR)
+                seen(Token(head + end, math.log(self._title if rest else self._line)))
+                if rest:
+                    seen(Token(rest, math.log(self._line / self._title)))
             yield self._text
 
     async def check(self) -> None:

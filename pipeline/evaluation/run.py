@@ -110,9 +110,9 @@ class Runner:
         retriever, tenant, options = self._retriever(arm), self._setup.tenant, self._setup.options
         by = partial(find, retriever, question, tenant=tenant, k=DEPTH)
         if draft is None or arm.drafting is Drafting.ALWAYS:
-            return await by(draft=draft.text if draft else None, trust=draft.trust if draft else None)
+            return await by(draft=draft.text if draft else None, trust=draft.line.trust if draft else None)
         found = await retriever.find(question, tenant=tenant, k=DEPTH)
-        said = Said(draft.text, draft.model, draft.confidence, draft.trust, headings=self._setup.drafts.trained(arm))
+        said = Said(draft.text, draft.model, draft.title, draft.line, self._setup.drafts.trained(arm))
         if not said.headings and sure(found.hits):
             return found.hits
         verdict = decide(said, found, options.draft_words) or Verdict("waited")
@@ -122,13 +122,13 @@ class Runner:
         """Through the product's own pipeline; only the draft is known beforehand."""
         meter = Meter(self._setup.answerers[arm.model])
         pipeline = AnsweringPipeline(
-            drafter=ReplayedModel(draft.text, draft.model, draft.confidence) if draft else meter,
+            drafter=_replayed(draft) if draft else meter,
             answerer=meter,
             retriever=await self._passages(arm, case),
             options=replace(
                 self._setup.options, drafting=arm.drafting, trained_drafter=self._setup.drafts.trained(arm)
             ),
-            calibration=self._setup.drafts.calibration(arm),
+            calibrations=self._setup.drafts.calibrations(arm),
         )
         events = pipeline.answer(case.question, tenant=self._setup.tenant, history=case.history, mode=arm.mode)
         answer: Answer | None = None
@@ -185,6 +185,10 @@ class GivenPassages:
             return hits
 
         return Findings(hits, (), preferring)
+
+
+def _replayed(draft: Written) -> ReplayedModel:
+    return ReplayedModel(draft.text, draft.model, title=draft.title.confidence, line=draft.line.confidence)
 
 
 def _found(hit: Hit, case: Case) -> Found:

@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from pipeline.answering import AnsweringOptions
-from pipeline.confidence import Calibration
+from pipeline.confidence import UNCALIBRATED, Calibrations
 from pipeline.errors import EvaluationError
 from pipeline.evaluation.arms import BASELINE, Arm, choose, expand
 from pipeline.evaluation.cases import Case, Progress, read_cases, sample, with_drafts
@@ -59,7 +59,7 @@ class Models:
     drafter: ChatModel
     base: ChatModel
     judge: ChatModel | None = None
-    calibration: Calibration | None = None
+    calibrations: Calibrations = UNCALIBRATED
     """Of the drafter."""
     drafters: Mapping[str, Drafter] = field(default_factory=dict)
     """Others, by `Arm.drafter`."""
@@ -169,7 +169,7 @@ async def measure(
 
 
 def _drafters(models: Models, options: AnsweringOptions) -> Mapping[str, Drafter]:
-    return {"": Drafter(models.drafter, options.trained_drafter, models.calibration), **models.drafters}
+    return {"": Drafter(models.drafter, options.trained_drafter, models.calibrations), **models.drafters}
 
 
 async def _judge(cases: Sequence[Case], arms: Sequence[Arm], kept: RecordFile, judge: ChatModel) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from pipeline.confidence import LEAST, Calibration, Unit, calibrate
+from pipeline.confidence import LEAST, Calibration, Calibrations, calibrate
 from pipeline.errors import TrainingError
 from pipeline.headings import title_in
 from pipeline.llm import ChatModel, FirstLine, complete
@@ -25,12 +25,26 @@ MAX_TOKENS = 64
 """The first line is what counts."""
 
 
+Points = tuple[tuple[float, float], ...]
+"""See `Calibration`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one draft."""
+
+    title: float
+    """Probability of the title that it begins with, 0 to 1."""
+    line: float
+    """Probability of its whole first line, 0 to 1."""
+    right: bool
+    """Whether that is the right page's title."""
+
+
 @dataclass(frozen=True, slots=True)
 class Calibrated:
-    """An adapter's calibration, and what it was measured on."""
+    """An adapter's calibrations, and what they were measured on."""
 
-    points: tuple[tuple[float, float], ...]
-    """See `Calibration`."""
     questions: int
     """Held-out questions that were drafted for."""
     right: float
@@ -39,13 +53,17 @@ class Calibrated:
     """SHA-256 of the held-out file."""
     date: str
     """ISO 8601."""
-    of: Unit = "line"
-    """See `Calibration`; adapters calibrated before there was a choice know the line's."""
+    title: Points = ()
+    """How often a title of some probability was right; none where that was not looked at."""
+    line: Points = ()
+    """The same of whole first lines."""
 
     @property
-    def calibration(self) -> Calibration:
-        """For the online path."""
-        return Calibration(self.points, self.of)
+    def calibrations(self) -> Calibrations:
+        """For the online path. Raises `ValueError` where there are none."""
+        if not self.title and not self.line:
+            raise ValueError("neither titles nor lines were calibrated")
+        return Calibrations(*(Calibration(points) if points else None for points in (self.title, self.line)))
 
 
 _FILE = TypeAdapter(Calibrated)
@@ -53,8 +71,8 @@ _FILE = TypeAdapter(Calibrated)
 
 async def observe(
     rows: Sequence[Row], drafter: ChatModel, *, progress: Callable[[int, int], None] | None = None
-) -> list[tuple[float, bool]]:
-    """For each draft row: the probability of the title that the draft begins with, and whether it is the right page's.
+) -> list[Outcome]:
+    """What becomes of the draft for each draft row.
 
     Raises `TrainingError` for too few rows or a server that tells no probabilities, and what `ChatModel.stream` raises.
     """
@@ -66,29 +84,33 @@ async def observe(
             f"{len(drafts)} held-out drafts are too few to calibrate by: at least {LEAST} are needed. "
             "Give `promptai synthesize` more documents or seeds, or a greater --held-out-share."
         )
-    outcomes: list[tuple[float, bool]] = []
+    outcomes: list[Outcome] = []
     for row in drafts:
         line = FirstLine()
         text = await complete(drafter, row.prompt, max_tokens=MAX_TOKENS, seen=line)
-        if line.title is None:
+        if line.title is None or line.probability is None:
             raise TrainingError(
                 f"The server tells no probabilities for {drafter.name} (`logprobs`), so its drafts cannot be calibrated: "
                 "they stay trusted by their similarity to the question."
             )
-        outcomes.append((line.title, title_in(text) == title_in(row.text)))
+        outcomes.append(Outcome(line.title, line.probability, title_in(text) == title_in(row.text)))
         if progress:
             progress(len(outcomes), len(drafts))
     return outcomes
 
 
-def summary(outcomes: Sequence[tuple[float, bool]], *, data: str, date: str) -> Calibrated:
+def summary(outcomes: Sequence[Outcome], *, data: str, date: str) -> Calibrated:
     """What is kept. `outcomes`: of `observe`."""
-    calibration = calibrate(outcomes, of="title")
+    right = sum(outcome.right for outcome in outcomes) / len(outcomes)
+    title = _points([(outcome.title, outcome.right) for outcome in outcomes])
+    line = _points([(outcome.line, outcome.right) for outcome in outcomes])
+    return Calibrated(len(outcomes), right, data, date, title, line)
+
+
+def _points(outcomes: Sequence[tuple[float, bool]]) -> Points:
+    calibration = calibrate(outcomes)
     assert calibration is not None  # `observe` refuses too few
-    points = tuple((round(probability, 4), round(right, 4)) for probability, right in calibration.points)
-    return Calibrated(
-        points, len(outcomes), sum(right for _, right in outcomes) / len(outcomes), data, date, calibration.of
-    )
+    return tuple((round(probability, 4), round(right, 4)) for probability, right in calibration.points)
 
 
 def write(folder: Path, calibrated: Calibrated) -> None:
@@ -107,8 +129,16 @@ def read(folder: Path) -> Calibrated | None:
     if not file.is_file():
         return None
     try:
-        calibrated: Calibrated = _FILE.validate_python(json.loads(file.read_text(encoding="utf-8")))
-        _ = calibrated.calibration
+        calibrated: Calibrated = _FILE.validate_python(_as_now(json.loads(file.read_text(encoding="utf-8"))))
+        _ = calibrated.calibrations
     except (OSError, ValueError, ValidationError) as exc:
         raise TrainingError(f"{file} cannot be read. Calibrate the adapter again, or remove the file.") from exc
     return calibrated
+
+
+def _as_now(content: object) -> object:
+    """Earlier files hold one calibration, `points`, and say whose probability it is `of`; the first ones were of lines."""
+    if not isinstance(content, dict) or "points" not in content:
+        return content
+    rest = {key: value for key, value in content.items() if key not in ("points", "of")}
+    return rest | {str(content.get("of", "line")): content["points"]}

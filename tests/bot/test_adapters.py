@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from bot.adapters import ASK_AGAIN, AdapterChecks, calibrate_adapter, calibration_of
+from bot.adapters import ASK_AGAIN, AdapterChecks, calibrate_adapter, calibrations_of
 from bot.metrics import Metrics
 from bot.promotion import Serving
+from pipeline.confidence import UNCALIBRATED
 from pipeline.errors import TrainingError
 from pipeline.llm import BASE, Message
 from pipeline.llm.tgi import ModelServer
@@ -139,7 +140,7 @@ def held_out(file: Path, questions: int = 40) -> Path:
 async def test_a_calibration_is_measured_on_the_server_and_read_where_questions_are_answered(tmp_path: Path) -> None:
     folder = write_adapter(tmp_path / "docs")
     configured = settings(PROMPTAI_ADAPTERS=f"docs={folder}")
-    assert calibration_of(configured, "docs") is None
+    assert calibrations_of(configured, "docs") == UNCALIBRATED
     async with ModelServerFake(echo, adapters={"docs": LEARNED}) as fake:
         host = ModelServer(fake.url, max_retries=0)
         found = await calibrate_adapter(
@@ -147,11 +148,11 @@ async def test_a_calibration_is_measured_on_the_server_and_read_where_questions_
         )
         await host.close()
     assert (found.questions, found.right) == (40, 1.0)
-    assert calibration_of(configured, "docs") == found.calibration
+    assert calibrations_of(configured, "docs") == found.calibrations
 
 
 async def test_an_adapter_whose_folder_is_not_known_cannot_be_calibrated(tmp_path: Path) -> None:
     host = ModelServer("http://127.0.0.1:9")
     with pytest.raises(TrainingError, match="PROMPTAI_ADAPTERS=docs=FOLDER"):
         await calibrate_adapter(host, settings(), "docs", held_out(tmp_path / "held-out.jsonl"), lambda *_: None)
-    assert calibration_of(settings(), "docs") is None
+    assert calibrations_of(settings(), "docs") == UNCALIBRATED

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
-from pipeline.confidence import LEAST, Calibration, calibrate
+from pipeline.confidence import LEAST, UNCALIBRATED, Belief, Calibration, Calibrations, calibrate
+from pipeline.llm import FirstLine, Token
 
 
 def test_between_two_points_it_is_linear_and_outside_level() -> None:
@@ -47,3 +50,38 @@ def test_points_that_do_not_grow_from_0_to_1_are_refused(points: tuple[tuple[flo
     """A file may hold anything."""
     with pytest.raises(ValueError, match="calibration"):
         Calibration(points)
+
+
+def said(*tokens: tuple[str, float]) -> FirstLine:
+    """Tokens and their probabilities."""
+    line = FirstLine()
+    for text, probability in tokens:
+        line(Token(text, math.log(probability)))
+    return line
+
+
+TITLE, LINE = Calibration(((0.0, 0.0), (1.0, 0.5))), Calibration(((0.0, 0.5), (1.0, 1.0)))
+PATH = said(("Stall Ratio >", 0.8), (" Formula", 0.5))
+
+
+def test_a_title_and_a_line_are_each_believed_by_a_calibration_of_their_own() -> None:
+    """The title's probability is higher than the line's, and says something else."""
+    both = Calibrations(TITLE, LINE)
+    title, line = both.of_title(PATH, line_ended=False), both.of_line(PATH)
+    assert (title.confidence, title.trust) == (pytest.approx(0.8), pytest.approx(0.4))
+    assert (line.confidence, line.trust) == (pytest.approx(0.4), pytest.approx(0.7))
+
+
+def test_one_calibration_stands_in_for_the_other() -> None:
+    """As of adapters that were calibrated before there were two. A line's says nothing before the line is written."""
+    only_title, only_line = Calibrations(title=TITLE), Calibrations(line=LINE)
+    assert only_title.of_line(PATH) == only_title.of_title(PATH, line_ended=False)
+    assert only_line.of_title(PATH, line_ended=True) == only_line.of_line(PATH)
+    assert only_line.of_title(PATH, line_ended=False).trust is None
+
+
+def test_what_was_not_calibrated_or_told_is_trusted_by_nobody() -> None:
+    """There may be a probability and nothing to look it up in, or the other way about."""
+    assert UNCALIBRATED.of_line(PATH) == Belief(pytest.approx(0.4))
+    assert Calibrations(TITLE, LINE).of_line(FirstLine()) == Belief()
+    assert Calibrations(TITLE, LINE).of_title(FirstLine(), line_ended=True) == Belief()

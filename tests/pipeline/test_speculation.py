@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from pipeline.answering import AnsweringOptions, AnsweringPipeline
-from pipeline.confidence import Calibration
+from pipeline.confidence import UNCALIBRATED, Calibration, Calibrations
 from pipeline.errors import IndexUnavailable, ModelUnavailable
 from pipeline.llm import Message, Seen
 from pipeline.llm.scripted import Failure, ScriptedChatModel
@@ -224,6 +224,10 @@ async def test_a_search_that_fails_stops_the_draft() -> None:
 TITLES = ("Page", "Stall Ratio", "Stall Frequency", "Startup Delay")
 
 
+HONEST = Calibration(((0.0, 0.0), (1.0, 1.0)))
+HONEST_TITLE = Calibrations(title=HONEST)
+
+
 class Trained(Bench):
     """With a drafter that begins with a heading path, and says of each word how probable it is."""
 
@@ -232,7 +236,7 @@ class Trained(Bench):
         draft: str,
         *,
         each: float = 1.0,
-        calibrated: bool = True,
+        calibrations: Calibrations = HONEST_TITLE,
         mode: Drafting = Drafting.GATED,
         drafted: str = "xyabc",
     ) -> None:
@@ -241,7 +245,7 @@ class Trained(Bench):
         self.retriever = TwoFindings(hits("abcde"), hits(drafted), TITLES)
         self.pipeline = AnsweringPipeline(
             drafter=self.drafter, answerer=self.answerer, retriever=self.retriever,
-            calibration=Calibration(((0.0, 0.0), (1.0, 1.0)), of="title") if calibrated else None,
+            calibrations=calibrations,
             options=AnsweringOptions(mode=Mode.COMBINED, drafting=mode, trained_drafter=True),
         )  # fmt: skip
 
@@ -305,12 +309,47 @@ async def test_a_page_that_the_question_did_not_find_is_searched_for_with_the_wh
     assert bench.retriever.preferred == []
 
 
+SURE_OF_TITLES_ONLY = Calibrations(title=Calibration(((0.0, 0.9),)), line=Calibration(((0.0, 0.3),)))
+
+
+async def test_a_draft_that_is_searched_with_is_believed_as_its_line_is_and_a_verdict_as_its_title() -> None:
+    """`always` reads the whole line, and so does what has to be searched for; a page is named before that."""
+    for draft, mode, outcome, trust in (
+        ("Startup Delay > Good range", Drafting.GATED, "named", 0.9),
+        ("Page > Alerts", Drafting.GATED, "agreed", 0.9),
+        ("Rebuffering > Formula\nThe share of time …", Drafting.GATED, "waited", 0.3),
+        ("Startup Delay > Good range", Drafting.ALWAYS, None, 0.3),
+    ):
+        bench = Trained(draft, calibrations=SURE_OF_TITLES_ONLY, mode=mode)
+        _, answer = await bench.run()
+        assert (answer.speculation.outcome if answer.speculation else None) == outcome
+        assert answer.draft is not None
+        assert answer.draft.trust == trust
+
+
+async def test_a_draft_that_is_cut_before_its_line_ends_is_believed_as_its_title_is() -> None:
+    bench = Trained("Rebuffering > " + "on and " * 20, calibrations=SURE_OF_TITLES_ONLY)
+    _, answer = await bench.run()
+    assert answer.speculation == Speculation("waited")
+    assert answer.draft is not None
+    assert answer.draft.trust == 0.9
+
+
+async def test_a_line_s_calibration_alone_decides_when_the_line_is_written() -> None:
+    bench = Trained("Startup Delay > Good range of it", calibrations=Calibrations(line=HONEST), each=0.95)
+    _, answer = await bench.run()
+    assert answer.speculation == Speculation("named")
+    assert bench.drafter.abandoned == 0
+    assert answer.draft is not None
+    assert answer.draft.trust == pytest.approx(0.95**7)
+
+
 async def test_without_a_calibration_a_draft_may_agree_but_put_no_other_page_first() -> None:
-    bench = Trained("Startup Delay > Good range", calibrated=False)
+    bench = Trained("Startup Delay > Good range", calibrations=UNCALIBRATED)
     _, answer = await bench.run()
     assert answer.speculation == Speculation("waited")
     assert bench.retriever.drafts == [None, "Startup Delay > Good range"]
-    agreeing = Trained("Page > Alerts", calibrated=False)
+    agreeing = Trained("Page > Alerts", calibrations=UNCALIBRATED)
     assert (await agreeing.run())[1].speculation == Speculation("agreed")
 
 

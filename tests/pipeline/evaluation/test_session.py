@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.confidence import Calibration
+from pipeline.confidence import Calibration, Calibrations
 from pipeline.errors import EvaluationError
 from pipeline.evaluation.arms import ARMS, BASELINE, choose, expand
+from pipeline.evaluation.drafts import ReplayedModel
 from pipeline.evaluation.session import Plan, arms_of, cases_of
+from pipeline.llm import FirstLine, complete
 from pipeline.llm.scripted import ScriptedChatModel
 from pipeline.retrieval.reranking import Reranking
 from pipeline.retrieval.tuning import Tuning
@@ -90,12 +92,42 @@ async def test_the_gated_arm_is_measured_on_the_passages_that_its_verdict_leaves
     """A drafter that names the same page for every question misleads where it is believed, and does nothing where not."""
     plan = replace(plan, arms=("rag", "gated"))
     drafter = ScriptedChatModel(["limits\n> Requests"], name="docs", logprob=math.log(probability))
-    honest = Calibration(((0.0, 0.0), (1.0, 1.0)), of="title")
-    asked = replace(models(), drafter=drafter, calibration=honest)
+    honest = Calibrations(title=Calibration(((0.0, 0.0), (1.0, 1.0))))
+    asked = replace(models(), drafter=drafter, calibrations=honest)
     report = await run(plan, asked, options=replace(OPTIONS, trained_drafter=True))
     cell = report.cell("gated", "page R@1")
     assert cell is not None
     assert cell.value.value == pytest.approx((1 + 2 * first_page) / 3)
+
+
+async def test_a_replayed_draft_tells_the_probabilities_of_its_title_and_line() -> None:
+    """So that the pipeline judges it as it was judged when it was written."""
+
+    async def read(text: str, title: float, line: float) -> FirstLine:
+        seen = FirstLine()
+        model = ReplayedModel(text, "docs", title=title, line=line)
+        assert await complete(model, [], max_tokens=8, seen=seen) == text
+        return seen
+
+    path = await read("Stall Ratio > Formula\nIt is …", 0.8, 0.4)
+    assert (path.title, path.probability) == (pytest.approx(0.8), pytest.approx(0.4))
+    bare = await read("Stall Ratio", 0.4, 0.4)
+    assert (bare.title, bare.probability) == (pytest.approx(0.4), pytest.approx(0.4))
+    later = await read("Stall Ratio\nSee A > B", 0.4, 0.4)
+    assert (later.title, later.probability) == (pytest.approx(0.4), pytest.approx(0.4))
+
+
+async def test_combined_is_measured_by_the_line_and_gated_by_the_title(plan: Plan) -> None:
+    """A drafter that names the same page for every question, whose titles are believed and whose lines are not."""
+    plan = replace(plan, arms=("combined", "gated"), retrieval_only=True)
+    drafter = ScriptedChatModel(["limits > Requests"], name="docs", logprob=0.0)
+    known = Calibrations(title=Calibration(((0.0, 1.0),)), line=Calibration(((0.0, 0.0),)))
+    asked = replace(models(), drafter=drafter, calibrations=known)
+    report = await run(plan, asked, options=replace(OPTIONS, trained_drafter=True))
+    by_line, by_title = report.cell("combined", "page R@1"), report.cell("gated", "page R@1")
+    assert by_line is not None
+    assert by_title is not None
+    assert (by_line.value.value, by_title.value.value) == (1.0, pytest.approx(1 / 3))
 
 
 async def test_a_case_that_fails_is_a_failure_and_neither_a_zero_nor_left_out_in_silence(plan: Plan) -> None:
