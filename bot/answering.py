@@ -32,6 +32,7 @@ def answering_options(settings: PipelineSettings, now: Serving, thresholds: Thre
         draft_tokens=settings.draft_tokens,
         drafting=settings.drafting,
         draft_words=settings.draft_words,
+        draft_wait=settings.draft_wait,
         answer_tokens=settings.answer_tokens,
         context_tokens=settings.context_tokens,
         small_model=settings.model_url is None,

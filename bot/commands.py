@@ -94,6 +94,7 @@ def answer_json(answer: Answer) -> Event:
             for c in answer.citations
         ],
         "draft": answer.draft.text if answer.draft else None,
+        "draft_outcome": answer.speculation.outcome if answer.speculation else None,
         "hits": [hit_json(hit) for hit in answer.hits],
         "timings_ms": {
             "draft": timings.draft,

@@ -39,6 +39,11 @@ class Metrics:
             buckets=SECONDS,
             registry=self.registry,
         )
+        self.late_drafts = Counter(
+            "promptai_late_drafts",
+            "Answers that went on without their draft, since it took longer than PROMPTAI_DRAFT_WAIT.",
+            registry=self.registry,
+        )
         self.total = Histogram(
             "promptai_answer_seconds",
             "From the start of the pipeline to the finished answer.",

@@ -194,6 +194,8 @@ class AnswerWork:
         if timings.first_token is not None:
             self._metrics.first_token.labels(answer.mode.value).observe(timings.first_token / 1000)
         self._metrics.total.labels(answer.mode.value).observe(timings.total / 1000)
+        if answer.speculation is not None and answer.speculation.outcome == "late":
+            self._metrics.late_drafts.inc()
 
     def _reply_to(self, question: Question, answer: Answer) -> Reply:
         notices = []

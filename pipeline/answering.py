@@ -22,7 +22,7 @@ from pipeline import prompts
 from pipeline.citations import CitationStream, attribute, citations
 from pipeline.cleaning import clean_text
 from pipeline.confidence import BELIEVED, UNCALIBRATED, Calibrations
-from pipeline.drafting import Drafter, Writing
+from pipeline.drafting import DRAFT_WAIT, Drafter, Writing
 from pipeline.errors import ModelError
 from pipeline.evidence import Evidence
 from pipeline.headings import same_title, title_in, title_of
@@ -42,6 +42,7 @@ from pipeline.types import (
     Hit,
     Mode,
     PassagesFound,
+    Speculation,
     Stage,
     StageStarted,
     TextDelta,
@@ -76,6 +77,7 @@ class AnsweringOptions:
     context_tokens: int = 4096
     drafting: Drafting = Drafting.ALWAYS
     draft_words: int = 12
+    draft_wait: float = DRAFT_WAIT
     trained_drafter: bool = False
     """Whether the drafter is an adapter that learned to draft."""
     small_model: bool = False
@@ -186,14 +188,16 @@ class AnsweringPipeline:
 
     def _begin_draft(self, run: Run) -> Writing:
         options = self._options
-        drafter = Drafter(self._drafter, options.trained_drafter, self._calibrations, options.draft_tokens)
-        return drafter.begin(run, self._clock)
+        trained, tokens, wait = options.trained_drafter, options.draft_tokens, options.draft_wait
+        return Drafter(self._drafter, trained, self._calibrations, tokens, wait).begin(run, self._clock)
 
     async def _draft(self, run: Run) -> Draft | None:
-        """What the model says from memory, when it is whole."""
+        """What the model says from memory, when it is whole. None where it failed, or took too long."""
         writing = self._begin_draft(run)
         try:
-            return await writing.whole()
+            draft = await writing.whole()
+            run.speculation = Speculation("late") if writing.late else None
+            return draft
         finally:
             await writing.close()
 

@@ -19,6 +19,12 @@ from pipeline.types import Draft
 
 log = structlog.get_logger(__name__)
 
+DRAFT_WAIT = 10.0
+"""Seconds that a draft may take, where nothing else is set. A person's attention holds for about ten (Nielsen 1993, "Usability
+Engineering", ch. 5), and the answer is still to come. A whole draft takes two or three on a 70B model (`benchmarks/waiting.py`):
+a server that needs ten is stuck or overloaded, and helped by having less to write. Far below the time that an answer's
+model may take (MODEL_FIRST_TOKEN_TIMEOUT), without which there is no answer at all."""
+
 
 @dataclass(frozen=True, slots=True)
 class Said:
@@ -36,6 +42,8 @@ class Said:
     ended: bool = True
     last: float = 1.0
     """Probability of the last token, 0 to 1."""
+    late: bool = False
+    """Whether it was given up, since it took too long: then it says nothing."""
 
     @property
     def line_ended(self) -> bool:
@@ -68,6 +76,8 @@ class Drafter:
     calibrations: Calibrations
     """How far it is believed."""
     max_tokens: int
+    wait: float = DRAFT_WAIT
+    """Seconds until a draft is given up."""
 
     def begin(self, run: Run, clock: Callable[[], float]) -> Writing:
         """A draft for the run's question, asked for at once. Close it."""
@@ -77,7 +87,7 @@ class Drafter:
 class Writing:
     """What the model says from memory, as far as it has come.
 
-    A drafter that fails has written nothing: the question then retrieves alone.
+    A drafter that fails or takes too long has written nothing: the question then retrieves alone.
     """
 
     def __init__(self, drafter: Drafter, messages: Sequence[Message], run: Run, clock: Callable[[], float]) -> None:
@@ -92,6 +102,8 @@ class Writing:
         self.pieces = 0
         """Of text, so far; a token each, as a rule."""
         self.ended = False
+        self.late = False
+        """Whether it was given up, since it took too long."""
         self._task = asyncio.create_task(self._read(messages))
 
     @property
@@ -103,7 +115,7 @@ class Writing:
         line_ended = self.ended or "\n" in text.lstrip()
         title = drafter.calibrations.of_title(self._line, line_ended=line_ended)
         line = drafter.calibrations.of_line(self._line) if line_ended else None
-        return Said(text, drafter.model.name, title, line, drafter.trained, self.ended, self._line.last)
+        return Said(text, drafter.model.name, title, line, drafter.trained, self.ended, self._line.last, self.late)
 
     async def more(self) -> None:
         """Return when there is more to read, or nothing more to come."""
@@ -125,10 +137,10 @@ class Writing:
             self._run.timings = replace(self._run.timings, draft=milliseconds(self._began, self._clock()))
 
     async def _read(self, messages: Sequence[Message]) -> None:
-        model = self._drafter.model
+        model, wait = self._drafter.model, self._drafter.wait
         pieces = model.stream(messages, max_tokens=self._drafter.max_tokens, stop=prompts.STOP, seen=self._line)
         try:
-            async with aclosing(pieces):
+            async with asyncio.timeout(wait) as limit, aclosing(pieces):
                 async for piece in pieces:
                     self._run.asked(model)
                     self.text += piece
@@ -137,6 +149,11 @@ class Writing:
         except ModelError as error:
             log.warning("draft_failed", error=str(error), model=model.name)
             self.text = ""
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            log.warning("draft_late", model=model.name, seconds=wait, pieces=self.pieces)
+            self.text, self.late = "", True
         finally:
             self.ended = True
             self._grown.set()

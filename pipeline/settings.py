@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from pipeline.drafting import DRAFT_WAIT
 from pipeline.llm import BASE
 from pipeline.speculation import Drafting
 from pipeline.types import Mode
@@ -112,6 +113,11 @@ class PipelineSettings(BaseSettings):
         12,
         alias="PROMPTAI_DRAFT_WORDS",
         description="Words of the draft that `speculative` and `gated` wait for at most. A drafter that was not trained needs some 48 to say anything of use.",
+    )
+    draft_wait: Annotated[float, Field(gt=0)] = Field(
+        DRAFT_WAIT,
+        alias="PROMPTAI_DRAFT_WAIT",
+        description="Seconds that a draft may take; then the answer goes on with the question alone, and the draft is stopped.",
     )
     answer_tokens: Annotated[int, Field(ge=16, le=4096)] = Field(
         400, alias="PROMPTAI_ANSWER_TOKENS", description="Longest answer, in tokens."

@@ -130,7 +130,7 @@ async def speculative(steps: Steps, run: Run) -> Events:
         if unchanged(found.hits, hits):
             yield PassagesFound(found.hits)
             async for event in held.release():
-                yield _seen(event, run, verdict.draft) if isinstance(event, AnswerReady) else event
+                yield _seen(event, run, verdict) if isinstance(event, AnswerReady) else event
             return
         await held.cancel()
         run.speculation = Speculation("restarted", held.pieces)
@@ -145,7 +145,7 @@ async def speculative(steps: Steps, run: Run) -> Events:
             await held.cancel()
 
 
-def _seen(event: AnswerReady, run: Run, draft: Draft | None) -> AnswerReady:
+def _seen(event: AnswerReady, run: Run, verdict: Verdict) -> AnswerReady:
     """The kept answer as the person saw it: not before the verdict."""
     answer: Answer = event.answer
     first = answer.timings.first_token
@@ -156,7 +156,8 @@ def _seen(event: AnswerReady, run: Run, draft: Draft | None) -> AnswerReady:
         first_token=None if first is None else max(first, run.timings.retrieved_at or 0.0),
     )
     models = tuple(dict.fromkeys((*run.models, *answer.models)))
-    return AnswerReady(replace(answer, draft=draft, timings=timings, models=models, speculation=Speculation("kept")))
+    became = Speculation("late" if verdict.outcome == "late" else "kept")
+    return AnswerReady(replace(answer, draft=verdict.draft, timings=timings, models=models, speculation=became))
 
 
 class HeldAnswer:

@@ -216,13 +216,13 @@ class Timings:
 
 @dataclass(frozen=True, slots=True)
 class Speculation:
-    """What became of an attempt not to wait for the draft (`pipeline.speculation`)."""
+    """What became of an attempt not to wait for the draft (`pipeline.speculation`), or not for longer than it is worth."""
 
-    outcome: Literal["kept", "restarted", "skipped", "agreed", "doubted", "named", "added", "waited"]
+    outcome: Literal["kept", "restarted", "skipped", "agreed", "doubted", "named", "added", "waited", "late"]
     """What was begun without the draft was kept, or begun again. Or nothing was begun before a verdict: no draft was asked
     for, it began with the title that was found anyway, it was unlikely to be right, it began with the title of another
     page that the question had found too (which was put first, or only added where it is less likely), or it had to be searched
-    with."""
+    with. Or, whatever had been attempted, it took too long, and the question's own passages stand."""
     wasted_pieces: int = 0
     """Pieces of text that were generated and that nobody saw; a token each, as a rule."""
 

@@ -20,7 +20,7 @@ from pipeline.types import Draft, Findings, Hit
 class Verdict:
     """What becomes of the question's own passages."""
 
-    outcome: Literal["skipped", "agreed", "doubted", "named", "added", "waited"]
+    outcome: Literal["skipped", "agreed", "doubted", "named", "added", "waited", "late"]
     """See `Speculation`. `named`: the pages of that title come first. `added`: their best passage comes second. `waited`: retrieve again, with the draft."""
     draft: Draft | None = None
     title: str = ""
@@ -52,6 +52,8 @@ async def decided(writing: Writing, found: Findings, words: int) -> Verdict:
 
 def decide(said: Said, found: Findings, words: int) -> Verdict | None:
     """The verdict of what has been said so far; None where more has to be said."""
+    if said.late:
+        return Verdict("late")
     if said.headings and (verdict := _of_title(said, found)):
         return verdict
     enough = len(said.text.split()) > words  # one more: then the last of them is whole

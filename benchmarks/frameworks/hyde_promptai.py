@@ -29,7 +29,13 @@ async def ranking(retriever: Retriever, question: str, shown: Sequence[Hit], ans
     Where the draft was a list, or named a page, the answer's own passages come first.
     """
     draft = answer.draft
-    if answer.speculation is not None and answer.speculation.outcome in ("kept", "skipped", "agreed", "doubted"):
+    if answer.speculation is not None and answer.speculation.outcome in (
+        "kept",
+        "skipped",
+        "agreed",
+        "doubted",
+        "late",
+    ):
         draft = None
     hits = await retriever.retrieve(
         question,
@@ -70,9 +76,14 @@ async def measure(task: Job) -> None:
     loop = asyncio.get_running_loop()
     results = Results(task)
     for name, mode, drafting in VARIANTS:
-        # no threshold: nobody else abstains
+        # no threshold and no end to waiting: nobody else abstains, or gives a draft up
         options = AnsweringOptions(
-            mode=mode, drafting=drafting, passages=PASSAGES, draft_tokens=DRAFT_TOKENS, min_similarity=-1
+            mode=mode,
+            drafting=drafting,
+            passages=PASSAGES,
+            draft_tokens=DRAFT_TOKENS,
+            min_similarity=-1,
+            draft_wait=3600,
         )
         model = server.model(f"promptai, {name}")
         pipeline = AnsweringPipeline(drafter=model, answerer=model, retriever=retriever, options=options)

@@ -49,6 +49,7 @@ def answer_json(answer: Answer) -> dict[str, Any]:
         "question": answer.question,
         "citations": [_citation_json(citation) for citation in answer.citations],
         "draft": draft_json(answer.draft) if answer.draft else None,
+        "draft_outcome": answer.speculation.outcome if answer.speculation else None,
         "hits": hits_json(answer.hits),
         "timings_ms": _timings_json(answer.timings),
         "models": list(answer.models),

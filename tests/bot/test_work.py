@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -25,7 +25,7 @@ from pipeline.errors import (
     ModelStreamBroken,
     ModelUnavailable,
 )
-from pipeline.types import Mode, Turn
+from pipeline.types import Mode, Speculation, Turn
 from tests.fakes.delivery import RecordingDelivery, ScriptedPipeline
 from tests.fakes.samples import ANSWER, question
 
@@ -85,6 +85,16 @@ async def test_a_question_is_opened_streamed_and_finished(world: World) -> None:
     assert stored is not None
     assert (stored.answer, stored.finished) == (ANSWER, True)
     assert world.count("answered") == 1
+
+
+async def test_an_answer_whose_draft_was_too_late_is_counted_and_its_record_says_so(world: World) -> None:
+    late = replace(ANSWER, speculation=Speculation("late"))
+    world.pipeline.answer_ = late
+    await world.work(question())
+    stored = await world.store.load(question().id)
+    assert stored is not None
+    assert stored.answer == late
+    assert world.metrics.registry.get_sample_value("promptai_late_drafts_total") == 1
 
 
 async def test_work_that_is_done_is_not_done_again(world: World) -> None:

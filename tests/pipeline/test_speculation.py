@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
 
 import pytest
+from structlog.testing import capture_logs
 
 from pipeline.answering import AnsweringOptions, AnsweringPipeline
 from pipeline.confidence import UNCALIBRATED, Calibration, Calibrations
@@ -384,6 +385,63 @@ async def test_a_running_answer_is_kept_where_the_draft_agrees_and_begun_again_w
     assert answer.speculation is not None
     assert answer.speculation.outcome == "restarted"
     assert "".join(h.passage.id for h in answer.hits) == "abcxy"
+
+
+class Stuck(SlowDrafter):
+    """Says some words of its draft at once, and then nothing any more."""
+
+    def __init__(self, text: str, words: int) -> None:
+        super().__init__(text)
+        self._words = words
+        self._sleep = self._stick
+        self.go.set()
+
+    async def _stick(self, _seconds: float) -> None:
+        self._words -= 1
+        if self._words < 0:
+            await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize("mode", list(Drafting))
+@pytest.mark.parametrize("words", [0, 3])
+@pytest.mark.parametrize("trained", [True, False])
+async def test_a_draft_that_takes_too_long_is_stopped_and_the_question_s_own_passages_are_answered_from(
+    mode: Drafting, words: int, trained: bool
+) -> None:
+    """Whether the drafter says nothing at all or breaks off within its draft, and with whatever policy."""
+    hung = Bench("abcde", "vwxyz", mode)
+    hung.drafter = drafter = Stuck("Rebuffering > Formula of the ratio", words)
+    hung.pipeline = AnsweringPipeline(
+        drafter=drafter, answerer=hung.answerer, retriever=hung.retriever, calibrations=HONEST_TITLE,
+        options=AnsweringOptions(
+            mode=Mode.COMBINED, drafting=mode, draft_wait=0.01, trained_drafter=trained
+        ),
+    )  # fmt: skip
+    before = asyncio.all_tasks()
+    with capture_logs() as logs:
+        _, answer = await hung.run()
+    assert answer.text == "It says 5 [1]."
+    assert "".join(h.passage.id for h in answer.hits) == "abcde"
+    assert (answer.draft, answer.speculation) == (None, Speculation("late"))
+    assert answer.timings.draft is not None
+    assert drafter.abandoned == 1  # the server was told to stop
+    assert (len(hung.answerer.requests), hung.answerer.abandoned) == (1, 0)
+    assert [(line["model"], line["pieces"]) for line in logs if line["event"] == "draft_late"] == [("drafter", words)]
+    assert asyncio.all_tasks() == before
+
+
+async def test_an_error_of_a_drafter_s_own_is_not_taken_for_a_late_draft() -> None:
+    """Only the wait for it is forgiven."""
+
+    class Broken(SlowDrafter):
+        async def check(self) -> None:
+            raise TimeoutError("within")
+
+    bench = Bench("abcde", "vwxyz", Drafting.ALWAYS)
+    bench.drafter = Broken("x")
+    bench.pipeline = AnsweringPipeline(drafter=bench.drafter, answerer=bench.answerer, retriever=bench.retriever)
+    with pytest.raises(TimeoutError, match="within"):
+        await bench.run()
 
 
 def test_what_is_sure_and_what_is_unchanged() -> None:

@@ -107,7 +107,7 @@ async def test_a_second_sync_finds_nothing_to_do(place: Place) -> None:
 async def test_ask_prints_answer_citations_hits_and_timings(place: Place) -> None:
     answer = await place.json("ask", "What is the default window of alerts?")
     assert set(answer) == {
-        "text", "abstained", "mode", "citations", "draft", "hits", "timings_ms", "models",
+        "text", "abstained", "mode", "citations", "draft", "draft_outcome", "hits", "timings_ms", "models",
     }  # fmt: skip
     assert answer["text"] == "Five minutes [1]."
     assert answer["citations"][0]["location"] == "alerts.md#default-window"

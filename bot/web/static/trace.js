@@ -55,6 +55,7 @@ export class Trace {
     this.steps.get("answering").finish(times.total - (times.draft ?? 0) - (times.retrieve ?? 0), !answer.abstained || times.first_token !== null);
     this.total.textContent = duration(times.total);
     if (answer.draft) this.draft(answer.draft);
+    else if (answer.draft_outcome === "late") this.#show("draft", lateView());
     const numbers = new Map(answer.citations.map((citation) => [citation.passage_id, citation.number]));
     this.passages(answer.hits, numbers);
     if (answer.question && answer.question !== asked) this.#show("searched", searchedView(answer.question));
@@ -124,6 +125,10 @@ function draftView(draft) {
   const about = h("p", { class: "aside" }, "From the memory of ", h("code", {}, draft.model),
     ". It only helps to search: the answer is written without it.");
   return part("Draft", h("blockquote", { class: "draft" }, draft.text), about);
+}
+
+function lateView() {
+  return part("Draft", h("p", { class: "aside" }, "It took too long and was given up: the question searched alone."));
 }
 
 function passagesView(hits, citedAs, openPassage) {

@@ -8,7 +8,7 @@ from dataclasses import replace
 from bot.conversation import Exchange
 from bot.messages import Person, Vote
 from bot.web.payloads import answer_json, exchange_json, hits_json, number
-from pipeline.types import Answer, Mode
+from pipeline.types import Answer, Mode, Speculation
 from tests.fakes import web_sample as sample
 
 EXCHANGE = Exchange("q-1", "why?", Person("w-1"), "a-1", sample.answer(), None, "r-1", Vote.UP)
@@ -35,6 +35,12 @@ def test_a_finetuned_answer_has_neither_draft_nor_passages() -> None:
     assert answer["draft"] is None
     assert (answer["hits"], answer["citations"]) == ([], [])
     assert answer["timings_ms"]["retrieve"] is None
+
+
+def test_an_answer_tells_that_its_draft_was_too_late() -> None:
+    answer = answer_json(replace(sample.answer(), draft=None, speculation=Speculation("late")))
+    assert (answer["draft"], answer["draft_outcome"]) == (None, "late")
+    assert answer_json(sample.answer())["draft_outcome"] is None
 
 
 def test_numbers_that_json_does_not_know_become_null() -> None:
