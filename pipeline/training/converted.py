@@ -2,7 +2,7 @@
 
 Whoever serves a file keeps a shared lock on it to the end, since a server that died is started again with the same files.
 A file is removed under an exclusive lock, which nobody waits for. Who opened it just before finds, once it has its own
-lock, that the path names it no more, and makes it again.
+lock, that the path names it no more, and makes it again. What a process that was killed left unfinished goes the same way.
 """
 
 from __future__ import annotations
@@ -16,16 +16,19 @@ from pathlib import Path
 
 from pipeline.errors import TrainingError
 from pipeline.training.gguf_adapter import served_adapter
+from pipeline.training.whole import is_at, remove_if_nobody_has_it
 
-_OURS = re.compile(r".+-[0-9a-f]{16}-[0-9a-f]{8}-\d+\.gguf")
-"""What `served_adapter` calls its files: others that somebody put there are not ours to remove."""
+_OURS = re.compile(r".+-[0-9a-f]{16}-[0-9a-f]{8}-\d+\.gguf(\.[0-9a-f]+\.unfinished)?")
+"""What `served_adapter` calls its files, or left of them when it was killed: others that somebody put there are not ours to
+remove."""
 
 
 @contextmanager
 def converted_adapters(adapters: Mapping[str, Path], base: Path, cache: Path) -> Iterator[tuple[Path, ...]]:
     """The GGUF form of each adapter for the GGUF file `base`, kept in `cache` and held until the end. Blocking.
 
-    `adapters`: by name, a PEFT folder or a `.gguf` file. Other versions in `cache` that nobody holds are removed.
+    `adapters`: by name, a PEFT folder or a `.gguf` file. Other versions in `cache`, and unfinished ones, that nobody holds
+    are removed.
     Raises `TrainingError`.
     """
     with ExitStack() as held:
@@ -47,30 +50,12 @@ def _held(held: ExitStack, name: str, adapter: Path, base: Path, cache: Path) ->
             ) from exc
         held.callback(os.close, handle)  # which gives the lock back
         fcntl.flock(handle, fcntl.LOCK_SH)
-        if _is_at(handle, file):
+        if is_at(handle, file):
             return file
 
 
 def _remove_unused(cache: Path, *, keep: Sequence[Path]) -> None:
     kept = {file.resolve() for file in keep}
-    for file in cache.glob("*.gguf"):
-        if not _OURS.fullmatch(file.name) or file.resolve() in kept:
-            continue
-        try:
-            handle = os.open(file, os.O_RDWR)  # on NFS an exclusive lock needs writing
-        except OSError:  # another process was quicker, or it is not ours after all
-            continue
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            file.unlink(missing_ok=True)
-        except OSError:  # in use; the next start removes it
-            continue
-        finally:
-            os.close(handle)
-
-
-def _is_at(handle: int, file: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(handle), file.stat())
-    except FileNotFoundError:
-        return False
+    for file in cache.iterdir() if cache.is_dir() else ():
+        if _OURS.fullmatch(file.name) and file.resolve() not in kept:
+            remove_if_nobody_has_it(file)

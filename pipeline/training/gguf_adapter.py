@@ -7,21 +7,16 @@ Source: `LlamaModel.permute` in llama.cpp's `convert_hf_to_gguf.py`; names and k
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pipeline.errors import TrainingError
 from pipeline.training.adapter import Adapter, Floats, read_adapter
 from pipeline.training.rows import file_hash
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from pipeline.training.whole import whole
 
 NAMES: Mapping[str, str] = {
     "q_proj": "attn_q",
@@ -107,7 +102,7 @@ def write_gguf(adapter: Adapter, base: ServedBase, file: Path) -> None:
     import gguf  # noqa: PLC0415 - only the embedded server needs it
 
     tensors = gguf_tensors(adapter, base)
-    with _whole(file) as unfinished:
+    with whole(file) as unfinished:
         writer = gguf.GGUFWriter(unfinished, base.architecture)
         writer.add_type("adapter")
         writer.add_string("adapter.type", "lora")
@@ -147,18 +142,3 @@ def permuted(rows: Floats, heads: int) -> Floats:
     count, width = rows.shape
     by_head = rows.reshape(heads, 2, count // heads // 2, width)
     return np.ascontiguousarray(by_head.swapaxes(1, 2)).reshape(count, width)
-
-
-@contextmanager
-def _whole(file: Path) -> Iterator[Any]:
-    """A path to write to, which becomes `file` at the end, or nothing."""
-    unfinished = file.with_name(f"{file.name}.{os.getpid()}.unfinished")  # two processes may make it at once
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        yield unfinished
-        unfinished.replace(file)
-    except OSError as exc:
-        raise TrainingError(f"{file} cannot be written ({exc.strerror}). Make room or give the folder rights.") from exc
-    finally:
-        with suppress(OSError):
-            unfinished.unlink()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import fcntl
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pytest
 from pipeline.training import converted
 from pipeline.training.converted import converted_adapters
 from pipeline.training.gguf_adapter import served_adapter
+from pipeline.training.whole import whole
 from tests.fakes.tiny_llama import tiny_llama, write_adapter, write_gguf
 
 
@@ -57,6 +60,48 @@ def test_a_version_that_another_server_holds_stays_until_it_ends(bench: Bench) -
         assert bench.files == {new.name}
 
 
+def test_what_a_killed_process_left_unfinished_is_removed_and_what_a_living_one_writes_is_not(bench: Bench) -> None:
+    """Also what an earlier release left, which put its process id there."""
+    made = served_adapter(bench.old, bench.base, bench.cache, name="docs")
+    code = "import sys, time; from pathlib import Path; from pipeline.training.whole import whole\n"
+    code += (
+        "with whole(Path(sys.argv[1])) as file: file.write_bytes(b'GG'); print(file.name, flush=True); time.sleep(600)"
+    )
+    killed, living = (
+        subprocess.Popen([sys.executable, "-c", code, str(made)], stdout=subprocess.PIPE, text=True) for _ in range(2)
+    )
+    with killed, living:
+        try:
+            left, written = (process.stdout.readline().strip() for process in (killed, living) if process.stdout)
+            killed.kill()
+            killed.wait()
+            (bench.cache / f"{made.name}.4711.unfinished").write_bytes(b"GG")
+            (bench.cache / "mine.gguf.4711.unfinished").write_bytes(b"GG")
+            assert {left, written} < bench.files
+            with converted_adapters({"docs": bench.old}, bench.base, bench.cache):
+                assert bench.files == {made.name, written, "mine.gguf.4711.unfinished"}
+        finally:
+            living.kill()
+
+
+def test_an_unfinished_file_that_is_removed_before_it_is_locked_is_begun_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock, locked = fcntl.flock, []
+
+    def overtaken(handle: int, kind: int) -> None:
+        if not locked:
+            next(tmp_path.iterdir()).unlink()
+        locked.append(kind)
+        lock(handle, kind)
+
+    monkeypatch.setattr(fcntl, "flock", overtaken)
+    with whole(tmp_path / "made") as unfinished:
+        unfinished.write_text("whole")
+    assert len(locked) == 2
+    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("made", "whole")]
+
+
 def test_a_file_that_another_start_removes_before_it_is_opened_is_made_again(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -89,4 +134,4 @@ def test_a_file_that_another_start_removes_before_it_is_locked_is_made_again(
     monkeypatch.setattr(fcntl, "flock", overtaken)
     with converted_adapters({"docs": bench.old}, bench.base, bench.cache) as (docs,):
         assert docs.is_file()
-    assert locked == [fcntl.LOCK_SH, fcntl.LOCK_SH]
+    assert [kind for kind in locked if kind == fcntl.LOCK_SH] == [fcntl.LOCK_SH, fcntl.LOCK_SH]
