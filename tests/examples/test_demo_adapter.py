@@ -35,4 +35,4 @@ def test_it_can_be_recognised_and_its_drafts_weighed() -> None:
     assert read_probes(ADAPTER)
     calibrated = calibration.read(ADAPTER)
     assert calibrated is not None
-    assert calibrated.points[0][1] < calibrated.points[-1][1]
+    assert calibrated.title[0][1] < calibrated.title[-1][1]
