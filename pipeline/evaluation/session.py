@@ -70,6 +70,12 @@ class Models:
         others = (drafter.model.name for drafter in self.drafters.values())
         return (*(model.name for model in self.answerers.values()), self.drafter.name, self.base.name, *others)
 
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """Names and calibrations: records stand side by side only where these are the same."""
+        known = (self.calibrations, *(drafter.calibrations for drafter in self.drafters.values()))
+        return (*self.names, *map(repr, known))
+
 
 def cases_of(plan: Plan) -> tuple[Case, ...]:
     """The plan's questions with their drafts. Raises `EvaluationError`."""
@@ -158,7 +164,7 @@ async def measure(
     file = plan.out / "records.jsonl"
     if plan.fresh:
         file.unlink(missing_ok=True)
-    kept = RecordFile(file, fingerprint(cases, corpus, options, models.names if models else ()))
+    kept = RecordFile(file, fingerprint(cases, corpus, options, models.marks if models else ()))
     try:
         await Runner(setup).run(cases, arms, kept, at_once=plan.at_once, progress=progress)
         if models and models.judge:

@@ -130,6 +130,14 @@ async def test_combined_is_measured_by_the_line_and_gated_by_the_title(plan: Pla
     assert (by_line.value.value, by_title.value.value) == (1.0, pytest.approx(1 / 3))
 
 
+async def test_a_run_with_an_adapter_that_was_calibrated_anew_does_not_go_on_from_the_one_before(plan: Plan) -> None:
+    plan = replace(plan, arms=("combined",), retrieval_only=True)
+    await run(plan, models())
+    anew = replace(models(), calibrations=Calibrations(line=Calibration(((0.0, 0.5),))))
+    with pytest.raises(EvaluationError, match="--fresh"):
+        await run(plan, anew)
+
+
 async def test_a_case_that_fails_is_a_failure_and_neither_a_zero_nor_left_out_in_silence(plan: Plan) -> None:
     plan = replace(plan, arms=("rag", "combined"))
     report = await run(plan, models(down_for("Which files")))
