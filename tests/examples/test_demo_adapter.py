@@ -31,8 +31,9 @@ def test_it_is_small_and_of_a_form_that_servers_load() -> None:
 
 
 def test_it_can_be_recognised_and_its_drafts_weighed() -> None:
-    """Beside it lie prompts to recognise it by, and how often its drafts proved right."""
+    """Beside it lie prompts to recognise it by, and how often its drafts proved right, by their titles and by their lines."""
     assert read_probes(ADAPTER)
     calibrated = calibration.read(ADAPTER)
     assert calibrated is not None
-    assert calibrated.title[0][1] < calibrated.title[-1][1]
+    for points in (calibrated.title, calibrated.line):
+        assert points[0][1] < points[-1][1]
