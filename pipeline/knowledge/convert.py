@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -70,12 +71,17 @@ class Converted:
 
 def readable(path: str) -> bool:
     """True if the ending of `path` is of a kind that can be converted."""
-    return PurePosixPath(path).suffix.lower() in READABLE
+    return _ending(path) in READABLE
+
+
+def _ending(path: str) -> str:
+    """In lower case. Asked of each file of a source, where a path object would be the dearest part."""
+    return os.path.splitext(path)[1].lower()
 
 
 def is_plain(path: str) -> bool:
     """True for kinds that are text already: converting them is quick and runs no foreign parser."""
-    return PurePosixPath(path).suffix.lower() in MARKDOWN | TEXT | ASCIIDOC | RECORDS
+    return _ending(path) in MARKDOWN | TEXT | ASCIIDOC | RECORDS
 
 
 def convert(data: bytes, location: str, *, max_bytes: int = MAX_BYTES) -> Converted:
@@ -83,7 +89,7 @@ def convert(data: bytes, location: str, *, max_bytes: int = MAX_BYTES) -> Conver
 
     Errors: `DocumentUnreadable` with the reason, for people; `NotADocument` for data that nobody reads.
     """
-    ending = PurePosixPath(location).suffix.lower()
+    ending = _ending(location)
     if ending not in READABLE:
         raise DocumentUnreadable(f"{ending or 'files without an ending'}: not a kind that can be read")
     if len(data) > max_bytes:
@@ -132,8 +138,7 @@ def _format(name: str) -> Callable[[bytes], Converted]:
 
 def is_nothing(data: bytes, path: str) -> bool:
     """True for JSON and YAML that plainly is no OpenAPI description: a quick look, without parsing it."""
-    maybe = PurePosixPath(path).suffix.lower() in MAYBE
-    return maybe and not _OPENAPI.search(data, 0, _LOOKED_AT)
+    return _ending(path) in MAYBE and not _OPENAPI.search(data, 0, _LOOKED_AT)
 
 
 def _maybe_openapi(data: bytes) -> Converted:

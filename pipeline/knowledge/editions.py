@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
 _LANGUAGES = frozenset(
     [
@@ -42,6 +41,8 @@ _LANGUAGES = frozenset(
         "zh",
     ]
 )
+_SAME = frozenset({"", "."})
+"""Parts of a path that lead nowhere else."""
 _LANGUAGE = re.compile(r"(?P<language>[a-z]{2})(?:[-_](?P<region>[a-z]{2}|hans|hant))?", re.IGNORECASE)
 _RELEASE = re.compile(r"v\d+(?:\.(?:\d+|x))*|\d+(?:\.(?:\d+|x)){1,3}|latest|stable|nightly|master", re.IGNORECASE)
 
@@ -66,7 +67,7 @@ def edition_of(path: str) -> Edition:
     """
     language = release = ""
     kept: list[str] = []
-    *folders, name = PurePosixPath(path.partition("?")[0]).parts or ("",)
+    *folders, name = [part for part in path.partition("?")[0].split("/") if part not in _SAME] or [""]
     for folder in folders:
         if not language and (found := language_tag(folder)):
             language = found

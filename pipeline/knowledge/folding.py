@@ -18,6 +18,9 @@ from numpy.typing import NDArray
 
 from pipeline.knowledge.editions import edition_of
 
+Places = NDArray[np.intp]
+"""Of documents in a sequence."""
+
 NEAR = 0.8
 """Documents of which a larger share of shingles is equal are one page."""
 
@@ -59,61 +62,82 @@ def signature(text: str) -> bytes:
 
 def similarity(one: bytes, other: bytes) -> float:
     """The estimated share of shingles (Jaccard, 0 to 1) that two documents have in common."""
-    return float(_likeness(np.frombuffer(one, np.uint32), np.frombuffer(other, np.uint32)[np.newaxis])[0])
+    return float(_likeness(np.frombuffer(one, np.uint32)[np.newaxis], np.frombuffer(other, np.uint32)[np.newaxis])[0])
 
 
 def folds(documents: Sequence[Signed]) -> dict[str, str]:
     """The fold of each document that is not one of a kind: a name (16 hex characters) that near-duplicates share."""
-    parent = {document.id: document.id for document in documents}
-
-    def root(document_id: str) -> str:
-        while parent[document_id] != document_id:
-            parent[document_id] = parent[parent[document_id]]
-            document_id = parent[document_id]
-        return document_id
-
-    for one, other in (*_editions(documents), *_near(documents)):
-        first, second = sorted((root(one), root(other)))
-        parent[second] = first
+    groups = _Groups(len(documents))
+    groups.join(*_editions(documents))
+    signed = np.array([i for i, each in enumerate(documents) if len(each.signature) == _BINS * 4], dtype=np.intp)
+    table = np.frombuffer(b"".join(documents[i].signature for i in signed), np.uint32).reshape(-1, _BINS)
+    for one, other in _near(table):
+        groups.join(signed[one], signed[other])
     members = defaultdict(list)
-    for document in documents:
-        members[root(document.id)].append(document.id)
+    for document, group in zip(documents, groups.labels().tolist(), strict=True):
+        members[group].append(document.id)
+    names = {min(ids): ids for ids in members.values() if len(ids) > 1}
     return {
-        document_id: hashlib.sha256(first.encode()).hexdigest()[:16]
-        for first, ids in members.items()
-        if len(ids) > 1
+        document_id: name
+        for name, ids in ((hashlib.sha256(first.encode()).hexdigest()[:16], ids) for first, ids in names.items())
         for document_id in ids
     }
 
 
-def _editions(documents: Iterable[Signed]) -> Iterator[tuple[str, str]]:
+class _Groups:
+    """Which of `count` things belong together (disjoint sets)."""
+
+    def __init__(self, count: int) -> None:
+        self._parent: Places = np.arange(count)
+
+    def join(self, ones: Places, others: Places) -> None:
+        """`ones[i]` and `others[i]` belong together. Most pairs say nothing new: only the others take a turn each."""
+        labels = self.labels()
+        new = labels[ones] != labels[others]
+        parent = labels.tolist()
+        for one, other in zip(labels[ones[new]].tolist(), labels[others[new]].tolist(), strict=True):
+            first, second = _root(parent, one), _root(parent, other)
+            parent[second] = first
+        self._parent = np.array(parent, dtype=np.intp)
+
+    def labels(self) -> Places:
+        """A number for each thing, the same for those that belong together."""
+        while ((above := self._parent[self._parent]) != self._parent).any():
+            self._parent = above
+        return self._parent
+
+
+def _root(parent: list[int], at: int) -> int:
+    while parent[at] != at:
+        parent[at] = at = parent[parent[at]]
+    return at
+
+
+def _editions(documents: Iterable[Signed]) -> tuple[Places, Places]:
     """Pairs that differ only in the language or release that their path names."""
-    first: dict[tuple[str, str], str] = {}
-    for document in documents:
-        page = (document.source, edition_of(document.key).page)
-        yield first.setdefault(page, document.id), document.id
+    first: dict[tuple[str, str], int] = {}
+    ones = [
+        first.setdefault((document.source, edition_of(document.key).page), place)
+        for place, document in enumerate(documents)
+    ]
+    return np.array(ones, dtype=np.intp), np.arange(len(ones))
 
 
-def _near(documents: Sequence[Signed]) -> Iterator[tuple[str, str]]:
-    """Pairs that share most of their text: candidates share a band of the signature, and are then compared."""
-    signed = [document for document in documents if len(document.signature) == _BINS * 4]
-    if len(signed) < 2:
-        return
-    table = np.frombuffer(b"".join(document.signature for document in signed), np.uint32).reshape(-1, _BINS)
-    for band in np.split(table, _BANDS, axis=1):
+def _near(table: NDArray[np.uint32]) -> Iterator[tuple[Places, Places]]:
+    """Pairs of rows that share most of their text: candidates share a band of the signature, and are then compared."""
+    for band in np.split(table, _BANDS, axis=1) if len(table) > 1 else ():
         order = np.lexsort(band.T)
         rows = band[order]
-        starts = np.flatnonzero(np.r_[True, (rows[1:] != rows[:-1]).any(axis=1)])
-        ends = np.r_[starts[1:], len(order)]
-        for start, end in zip(starts[ends - starts > 1], ends[ends - starts > 1], strict=True):
-            group = order[start:end]
-            if (band[group[0]] != _EMPTY).any():
-                alike = _likeness(table[group[0]], table[group[1:]]) >= NEAR
-                for other in group[1:][alike]:
-                    yield signed[group[0]].id, signed[other].id
+        first = np.r_[True, (rows[1:] != rows[:-1]).any(axis=1)]  # of each run of equal rows
+        ones, others = order[first][np.cumsum(first) - 1][~first], order[~first]
+        filled = (band[others] != _EMPTY).any(axis=1)
+        ones, others = ones[filled], others[filled]
+        alike = _likeness(table[ones], table[others]) >= NEAR
+        yield ones[alike], others[alike]
 
 
-def _likeness(one: NDArray[np.uint32], others: NDArray[np.uint32]) -> NDArray[np.float64]:
-    used = (one != _EMPTY) | (others != _EMPTY)
-    equal = ((one == others) & used).sum(axis=1)
+def _likeness(ones: NDArray[np.uint32], others: NDArray[np.uint32]) -> NDArray[np.float64]:
+    """Row by row."""
+    used = (ones != _EMPTY) | (others != _EMPTY)
+    equal = ((ones == others) & used).sum(axis=1)
     return np.asarray(equal / np.maximum(used.sum(axis=1), 1), dtype=np.float64)

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, bindparam, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.orm import InstrumentedAttribute
 
@@ -178,9 +178,9 @@ class Ledger:
 
     async def unindexed(self, fingerprint: str, size: int) -> AsyncIterator[tuple[Passage, ...]]:
         """Visible passages of the tenant, of all sources, that are not indexed: mark each part before asking for more."""
-        query = select(*PASSAGE_COLUMNS).where(
-            PassageRow.tenant == self._tenant, PassageRow.visible, PassageRow.indexed_by != fingerprint
-        )
+        # not `!=`, for which no index is looked at
+        by_others = or_(PassageRow.indexed_by < fingerprint, PassageRow.indexed_by > fingerprint)
+        query = select(*PASSAGE_COLUMNS).where(PassageRow.tenant == self._tenant, by_others, PassageRow.visible)
         while True:
             async with self._transaction() as connection:
                 found = tuple(passage_from(row) for row in await connection.execute(query.limit(size)))

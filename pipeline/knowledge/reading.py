@@ -90,9 +90,15 @@ class Reader:
     release: str = ""
     """Of all documents that do not say otherwise."""
 
-    def read(self, files: Sequence[SourceFile]) -> list[Outcome]:
-        """What has become of each file."""
-        return [self._read(file) for file in files]
+    def read(self, files: Sequence[SourceFile], changes: int) -> list[Outcome]:
+        """What has become of the first files: of all, or as far as the one with which `changes` are not as they were."""
+        outcomes: list[Outcome] = []
+        for file in files:
+            outcomes.append(self._read(file))
+            changes -= not isinstance(outcomes[-1], Unchanged)
+            if changes <= 0:
+                break
+        return outcomes
 
     def _read(self, file: SourceFile) -> Outcome:
         before = self.identities.known.get(file.identity)

@@ -16,8 +16,10 @@ from pipeline.types import Passage
 Progress = Callable[[int, int, str], None]
 """Called with documents done, documents in all, and the location just done."""
 
-_FILES = 32
-"""Files read in one go, while the passages of those before are being embedded."""
+_CHANGES = 32
+"""New and changed files read in one go, while the passages of those before are being embedded."""
+_FILES = 256
+"""Files read in one go where hardly any has changed: fewer changes of thread, and still a progress to be seen."""
 _PASSAGES = 256
 """Passages embedded and written in one go, about."""
 _AHEAD = 2
@@ -52,6 +54,7 @@ class Staging:
         self.added = self.changed = self.renamed = self.unchanged = self.embedded = self.prepared = 0
         self.failed: list[tuple[str, str]] = []
         self.moved: list[Moved] = []
+        self.wrote = False
 
     @property
     def removed(self) -> tuple[str, ...]:
@@ -61,13 +64,11 @@ class Staging:
     async def stage(self, files: Sequence[SourceFile], progress: Progress | None) -> None:
         """Read all files; afterwards all new and changed documents are indexed, and invisible."""
         done = 0
-        batches = [files[start : start + _FILES] for start in range(0, len(files), _FILES)]
-        reading = self._read(batches, 0)
+        reading = self._read(files, 0)
         try:
             async with self._writing:
-                for number in range(len(batches)):
-                    outcomes = await reading
-                    reading = self._read(batches, number + 1)
+                while outcomes := await reading:
+                    reading = self._read(files, done + len(outcomes))
                     for outcome in outcomes:
                         await self._take(outcome)
                         done += 1
@@ -77,9 +78,8 @@ class Staging:
         finally:
             await asyncio.wait([reading])  # a thread cannot be cancelled; none may run on when the sync has ended
 
-    def _read(self, batches: Sequence[Sequence[SourceFile]], number: int) -> asyncio.Future[list[Outcome]]:
-        files = batches[number] if number < len(batches) else ()
-        return asyncio.ensure_future(asyncio.to_thread(self._reader.read, files))
+    def _read(self, files: Sequence[SourceFile], start: int) -> asyncio.Future[list[Outcome]]:
+        return asyncio.ensure_future(asyncio.to_thread(self._reader.read, files[start : start + _FILES], _CHANGES))
 
     async def _take(self, outcome: Outcome) -> None:
         match outcome:
@@ -115,6 +115,7 @@ class Staging:
             return
         passages = [passage for each in waiting for passage in each.passages]
         indexed_by, moved = await self._ledger.stage(self._run, [each.staged for each in waiting], passages, self._now)
+        self.wrote = True
         self.moved += moved
         new = [passage for passage in passages if indexed_by[passage.id] != self._fingerprint]
         for start in range(0, len(new), _PASSAGES):

@@ -144,7 +144,8 @@ class Syncer:
         await self._check_indexes(ledger, order.tenant, fingerprint)
         await ledger.clear()
         staging = await self._staged(run, ledger, order, fingerprint)
-        await ledger.switch(run, staging.removed, staging.moved, self._now())
+        if staging.wrote or staging.removed:
+            await ledger.switch(run, staging.removed, staging.moved, self._now())
         if self._after_switch is not None:
             await self._after_switch()
         repaired = await self._repair(ledger, order.tenant, fingerprint)

@@ -58,7 +58,7 @@ class DocumentRow(_Base):
     """A version of a document. One version is visible; a running sync adds the next one beside it."""
 
     __tablename__ = "documents"
-    __table_args__ = (Index(None, "tenant", "source"),)
+    __table_args__ = (Index(None, "tenant", "source", "visible"),)
 
     tenant: Mapped[str] = mapped_column(String(200), primary_key=True)
     id: Mapped[str] = mapped_column(String(1200), primary_key=True)
@@ -95,7 +95,11 @@ class PassageRow(_Base):
     """A passage. Invisible ones are being added by a sync, or wait to be removed from the indexes."""
 
     __tablename__ = "passages"
-    __table_args__ = (Index(None, "tenant", "source", "visible"), Index(None, "tenant", "document_id"))
+    __table_args__ = (
+        Index(None, "tenant", "source", "visible"),
+        Index(None, "tenant", "document_id"),
+        Index(None, "tenant", "indexed_by"),
+    )
 
     tenant: Mapped[str] = mapped_column(String(200), primary_key=True)
     id: Mapped[str] = mapped_column(String(32), primary_key=True)

@@ -7,6 +7,7 @@ import os
 from collections import deque
 from collections.abc import AsyncIterator, Iterator, Sequence
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
 
 from pipeline.errors import DocumentUnreadable, SourceNotFound
@@ -51,7 +52,7 @@ class DirectorySource:
             return [self._file(str(self._path), self._path.name)]
         if not self._path.is_dir():
             raise SourceNotFound(f"{self._path} does not exist. Check the path; nothing was changed.")
-        return sorted((self._file(path, relative) for path, relative in self._walk()), key=lambda file: file.location)
+        return sorted((self._file(path, relative) for path, relative in self._walk()), key=attrgetter("location"))
 
     def _walk(self) -> Iterator[tuple[str, str]]:
         """Path and relative path of readable files; links are followed inside the folder, each real folder once."""
@@ -64,20 +65,26 @@ class DirectorySource:
                 continue
             visited.add(folder)
             for entry in _entries(folder):
-                real = os.path.realpath(entry.path) if entry.is_symlink() else entry.path
-                if entry.name.startswith(".") or not _within(real, root):
+                relative = prefix + entry.name
+                if entry.name.startswith("."):
                     continue
-                if os.path.isdir(real) if entry.is_symlink() else entry.is_dir():
-                    (links if entry.is_symlink() else folders).append((real, f"{prefix}{entry.name}/"))
-                elif self._wanted(prefix + entry.name) and os.path.isfile(real):
-                    yield real, prefix + entry.name
+                if not entry.is_symlink():  # listing has said what it is: nothing is asked of the file itself
+                    if entry.is_dir():
+                        folders.append((entry.path, f"{relative}/"))
+                    elif self._wanted(relative) and entry.is_file():
+                        yield entry.path, relative
+                elif _within(real := os.path.realpath(entry.path), root):
+                    if os.path.isdir(real):
+                        links.append((real, f"{relative}/"))
+                    elif self._wanted(relative) and os.path.isfile(real):
+                        yield real, relative
 
     def _wanted(self, relative: str) -> bool:
         return readable(relative) and self._choice.wants(relative)
 
     def _file(self, path: str, relative: str) -> SourceFile:
         # a file name may hold bytes that are no text, and then cannot be stored
-        relative = os.fsencode(relative).decode("utf-8", "replace")
+        relative = relative if relative.isascii() else os.fsencode(relative).decode("utf-8", "replace")
         location = f"{self._base_url}/{relative}" if self._base_url else relative
         return SourceFile(location, relative, partial(read_file, path, self._max_bytes), key=relative)
 
@@ -85,15 +92,26 @@ class DirectorySource:
 def read_file(path: str, max_bytes: int) -> bytes:
     """The whole file; refused if it is too large, or keeps changing while it is read."""
     for _attempt in range(3):
-        with open(path, "rb", buffering=0) as stream:
-            before = os.fstat(stream.fileno())
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)  # a file object asks the system twice as often
+        try:
+            before = os.fstat(descriptor)
             if before.st_size > max_bytes:
                 raise too_large(before.st_size, max_bytes)
-            data = stream.read() or b""
-            after = os.fstat(stream.fileno())
+            data = _read(descriptor, before.st_size + 1)
+            after = os.fstat(descriptor)
+        finally:
+            os.close(descriptor)
         if (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns) and len(data) == after.st_size:
             return data
     raise DocumentUnreadable("it changes while it is read: sync again when it is complete")
+
+
+def _read(descriptor: int, most: int) -> bytes:
+    """Up to `most` bytes; `most` - 1 of them are expected: then one call of the system reads them all."""
+    data = os.read(descriptor, most)
+    while len(data) < most - 1 and (more := os.read(descriptor, most - len(data))):
+        data += more
+    return data
 
 
 def _entries(folder: str) -> list[os.DirEntry[str]]:
