@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -154,7 +155,7 @@ def catalog_errors() -> Iterator[None]:
     """Translate what the database raises."""
     try:
         yield
-    except (SQLAlchemyError, OSError) as exc:
+    except (SQLAlchemyError, sqlite3.Error, OSError) as exc:  # `visible` asks SQLite's driver itself
         raise CatalogUnavailable(
             f"The documents' database failed ({type(exc).__name__}). Check that it is running, that DATABASE_URL is"
             " right and `promptai migrate` has run; for SQLite, that the disk is not full."

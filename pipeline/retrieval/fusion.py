@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import chain
+from operator import attrgetter
 
 from pipeline.retrieval.protocols import Match
 from pipeline.retrieval.weights import Weights
@@ -78,7 +80,7 @@ def support_by_page(candidates: Sequence[Candidate], pages: Mapping[str, str], w
         scores[pages[candidate.passage_id]].append(candidate.score)
     support = {page: weights.page_support * sum(best[: weights.page_passages]) for page, best in scores.items()}
     return _best_first(
-        replace(candidate, score=candidate.score + support[pages[candidate.passage_id]]) for candidate in candidates
+        Candidate(each.passage_id, each.score + support[pages[each.passage_id]], each.found_by) for each in candidates
     )
 
 
@@ -135,8 +137,8 @@ def _ramp(value: float, low: float, high: float) -> float:
 
 def merge(lists: Sequence[Sequence[Match]], k: int) -> list[Match]:
     """Several tenants' lists for the same vector as one: cosine similarities are comparable."""
-    return sorted((match for matches in lists for match in matches), key=lambda match: -match.score)[:k]
+    return sorted(chain.from_iterable(lists), key=attrgetter("score"), reverse=True)[:k]
 
 
 def _best_first(candidates: Iterable[Candidate]) -> list[Candidate]:
-    return sorted(candidates, key=lambda candidate: -candidate.score)
+    return sorted(candidates, key=attrgetter("score"), reverse=True)  # stable: equals keep their order

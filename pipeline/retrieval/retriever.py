@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -13,6 +13,7 @@ from pipeline.retrieval.fusion import Candidate, Lists, draft_trust, fuse, merge
 from pipeline.retrieval.protocols import Embedder, KeywordIndex, Match, VectorIndex, Vectors, Visibility
 from pipeline.retrieval.reranking import Ranked, Reranking
 from pipeline.retrieval.selection import Chosen, select, titled_first, titled_second, titles_of
+from pipeline.retrieval.similarities import Similarities
 from pipeline.retrieval.weights import Weights
 from pipeline.types import SHARED, Filters, Findings, Hit, Passage
 
@@ -43,6 +44,16 @@ class _Query:
     """How likely the draft is right, where its drafter can tell."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What a question found, and all that it could have shown."""
+
+    ranked: Sequence[Ranked]
+    chosen: Sequence[Chosen]
+    filters: Filters
+    hits: Callable[[Sequence[Chosen]], Awaitable[tuple[Hit, ...]]]
+
+
 class Retriever:
     """Reads the tenant's and the shared passages; returns only what the catalog shows to the tenant."""
 
@@ -65,6 +76,7 @@ class Retriever:
         self._keywords = keywords
         self._visibility = visibility
         self._weights = weights or Weights()
+        self._similarities = Similarities(vectors)
 
     async def retrieve(
         self,
@@ -82,17 +94,26 @@ class Retriever:
 
         Errors: `IndexUnavailable`, `CatalogUnavailable`.
         """
-        return (await self._find(question, draft, tenant, k, filters, trust)).hits
+        found = await self._find(question, draft, tenant, k, filters, trust)
+        return await found.hits(found.chosen) if found else ()
 
     async def find(self, question: str, *, tenant: str, k: int, filters: Filters = ANYTHING) -> Findings:
         """What `retrieve` finds without a draft, and what a draft may still put first. Errors as of `retrieve`."""
-        return await self._find(question, None, tenant, k, filters, None)
+        found = await self._find(question, None, tenant, k, filters, None)
+        if found is None:
+            return Findings((), (), _nothing)
+
+        async def preferring(title: str, first: bool) -> tuple[Hit, ...]:
+            order = titled_first(found.ranked, title) if first else titled_second(found.ranked, title)
+            return await found.hits(select(order, k, found.filters))
+
+        return Findings(await found.hits(found.chosen), titles_of(found.ranked, found.filters), preferring)
 
     async def _find(
         self, question: str, draft: str | None, tenant: str, k: int, filters: Filters, trust: float | None
-    ) -> Findings:
+    ) -> _Found | None:
         if not question.strip() or k < 1:
-            return Findings((), (), _nothing)
+            return None
         filters = self._filters if filters == ANYTHING else filters
         preparing = asyncio.ensure_future(self._prepare(question, draft, tenant, trust))
         depth = max(_DEPTH, 4 * k)
@@ -107,13 +128,7 @@ class Retriever:
                 break
             depth *= 4  # much of what was found is garbage of a sync that has not been collected yet
         known = {match.passage_id: match.score for match in lists.dense_question}
-        hits = partial(self._hits, question=query.vectors[0], known=known)
-
-        async def preferring(title: str, first: bool) -> tuple[Hit, ...]:
-            order = titled_first(ranked, title) if first else titled_second(ranked, title)
-            return await hits(select(order, k, filters))
-
-        return Findings(await hits(chosen), titles_of(ranked, filters), preferring)
+        return _Found(ranked, chosen, filters, partial(self._hits, question=query.vectors[0], known=known))
 
     async def lists(
         self, question: str, *, draft: str | None, tenant: str, depth: int, trust: float | None = None
@@ -170,7 +185,7 @@ class Retriever:
 
     async def _hits(self, chosen: Sequence[Chosen], question: Vectors, known: Mapping[str, float]) -> tuple[Hit, ...]:
         missing = [each.best for each in chosen if each.best.id not in known]
-        similarities = {**known, **await self._similarities(missing, question)}
+        similarities = {**known, **await self._similarities.of(missing, question)}
         return tuple(
             Hit(
                 each.shown,
@@ -182,14 +197,6 @@ class Retriever:
             )
             for each in chosen
         )
-
-    async def _similarities(self, passages: Sequence[Passage], question: Vectors) -> dict[str, float]:
-        """For passages that the question's own vector did not find: their stored vectors say it."""
-        by_tenant: dict[str, list[str]] = {}
-        for passage in passages:
-            by_tenant.setdefault(passage.tenant, []).append(passage.id)
-        stored = await asyncio.gather(*(self._vectors.vectors(tenant, ids) for tenant, ids in by_tenant.items()))
-        return {passage_id: float(vector @ question) for found in stored for passage_id, vector in found.items()}
 
 
 async def _nothing(_title: str, _first: bool) -> tuple[Hit, ...]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
+import aiosqlite
 import pytest
-from sqlalchemy import event, update
+from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from pipeline.knowledge.tables import PassageRow
@@ -25,17 +26,17 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
         yield world
 
 
-@contextmanager
-def statements(engine: AsyncEngine) -> Iterator[list[str]]:
-    """The SQL that is run meanwhile."""
+@asynccontextmanager
+async def statements(engine: AsyncEngine) -> AsyncIterator[list[str]]:
+    """The SQL that SQLite is given meanwhile, whoever gives it."""
     seen: list[str] = []
-
-    def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
-        seen.append(statement)
-
-    event.listen(engine.sync_engine, "before_cursor_execute", note)
+    async with engine.connect() as connection:
+        driver = (await connection.get_raw_connection()).driver_connection
+    assert isinstance(driver, aiosqlite.Connection)  # the only one that the engine has opened: it is used again
+    await driver.set_trace_callback(seen.append)
     yield seen
-    event.remove(engine.sync_engine, "before_cursor_execute", note)
+    await driver.set_trace_callback(None)
+    seen[:] = [statement for statement in seen if statement.startswith("SELECT")]
 
 
 async def ids(world: World) -> list[str]:
@@ -44,9 +45,9 @@ async def ids(world: World) -> list[str]:
 
 async def test_passages_that_are_known_cost_one_statement_without_their_text(world: World) -> None:
     passages, wanted = VisiblePassages(world.engine), await ids(world)
-    with statements(world.engine) as first:
+    async with statements(world.engine) as first:
         found = await passages.visible(["shared"], wanted)
-    with statements(world.engine) as second:
+    async with statements(world.engine) as second:
         assert await passages.visible(["shared"], wanted) == found
     assert (len(first), len(second)) == (2, 1)
     assert "passages.text" not in second[0]
@@ -56,7 +57,7 @@ async def test_however_many_are_asked_about_one_statement_says_what_is_visible(w
     passages, wanted = VisiblePassages(world.engine), await ids(world)
     many = [*wanted[:1], *(f"gone{number}" for number in range(13_000)), *wanted[1:]]
     await passages.visible(["shared"], many)
-    with statements(world.engine) as seen:
+    async with statements(world.engine) as seen:
         assert set(await passages.visible(["shared"], many)) == set(wanted)
     assert len(seen) == 1  # of two, one could see what was before a switch and the other what came after
 
@@ -93,7 +94,7 @@ async def test_a_remembered_passage_has_its_present_address_and_title(world: Wor
 async def test_only_so_many_are_remembered(world: World) -> None:
     passages, wanted = VisiblePassages(world.engine, remembered=2), await ids(world)
     assert len(await passages.visible(["shared"], wanted)) == 3
-    with statements(world.engine) as seen:
+    async with statements(world.engine) as seen:
         assert len(await passages.visible(["shared"], wanted[1:])) == 2
         assert len(await passages.visible(["shared"], wanted)) == 3
     assert len(seen) == 3
