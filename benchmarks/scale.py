@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import os
 import platform
 import tempfile
@@ -161,6 +162,8 @@ async def run(options: argparse.Namespace) -> None:
         for size in options.sizes:
             started = time.perf_counter()
             world = await build(keep / str(size), embedder.fingerprint, real, rows, size)
+            gc.collect()
+            gc.freeze()  # as `serve` does
             print(f"{size} passages ready after {time.perf_counter() - started:.0f} s", flush=True)
             found.append(await measure(embedder, world, size, questions, options.rounds))
             print(found[-1], flush=True)

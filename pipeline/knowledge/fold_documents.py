@@ -21,20 +21,23 @@ async def fold_documents(connection: AsyncConnection, tenant: str, sync: str) ->
     rows = await connection.execute(
         select(*columns, *found_now).where(DocumentRow.tenant == tenant, DocumentRow.visible)
     )
-    documents = [tuple(row) for row in rows]
-    # thousands of documents take a tenth of a second: off the event loop
-    found = await asyncio.to_thread(lambda: folds([Signed(*row[:4]) for row in documents]))
-    changed = [
-        {"of_document": document_id, "to_fold": found.get(document_id, "")}
-        for document_id, *_, fold, by, version in documents
+    signed: list[Signed] = []
+    before: list[tuple[str, bool]] = []
+    for document_id, source, key, signature, fold, by, version in rows:
+        signed.append(Signed(document_id, source, key, signature))
         # a new version's row says nothing yet, while its passages may have been in a fold before
-        if found.get(document_id, "") != fold or (by == sync and version > 1)
+        before.append((fold, by == sync and version > 1))
+    found = await asyncio.to_thread(folds, signed)  # a tenth of a second for thousands: off the event loop
+    changed = [
+        {"of_document": document.id, "to_fold": found.get(document.id, "")}
+        for document, (fold, new) in zip(signed, before, strict=True)
+        if new or found.get(document.id, "") != fold
     ]
     if changed:
-        for table, document_id in ((DocumentRow, DocumentRow.id), (PassageRow, PassageRow.document_id)):
+        for table, column in ((DocumentRow, DocumentRow.id), (PassageRow, PassageRow.document_id)):
             await connection.execute(
                 update(table)
-                .where(table.tenant == tenant, document_id == bindparam("of_document"))
+                .where(table.tenant == tenant, column == bindparam("of_document"))
                 .values(fold=bindparam("to_fold")),
                 changed,
             )
