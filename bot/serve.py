@@ -135,8 +135,8 @@ async def serve(core: Core, *, ready: Callable[[str | None, str], None], stop: a
 
 
 def _settle() -> None:
-    """Take what is loaded out of the garbage collector's rounds: through all of torch each of them takes a third of a
-    second, in which nobody is answered."""
+    """Take what is loaded out of the garbage collector's rounds: they are long with all that torch brings along, and nobody
+    is answered meanwhile."""
     gc.collect()
     gc.freeze()
 
