@@ -222,3 +222,17 @@ def test_no_seed_is_nearly_an_evaluation_question():
     asked = [json.loads(text)["question"] for file in files for text in file.read_text(encoding="utf-8").splitlines()]
     known = NearDuplicates(asked)
     assert [seed["question"] for seed in _seeds() if known.find(seed["question"])] == []
+
+
+def test_answered_seeds_are_seeds_and_their_numbers_are_on_the_page():
+    """What teaches to answer is held to the same rules, and says nothing that its page does not."""
+    answered = [json.loads(text) for text in (CORPUS / "answers.jsonl").read_text(encoding="utf-8").splitlines()]
+    asked = {(seed["page"], seed["section"], seed["question"], seed["style"]) for seed in _seeds()}
+    assert {(seed["page"], seed["section"], seed["question"], seed["style"]) for seed in answered} <= asked
+    pages = {seed["page"]: (CORPUS / "docs" / seed["page"]).read_text(encoding="utf-8") for seed in answered}
+    numbers = re.compile(r"\d[\d.,]*\d|\d")
+    assert [
+        seed["answer"]
+        for seed in answered
+        if not set(numbers.findall(seed["answer"])) <= set(numbers.findall(pages[seed["page"]] + seed["question"]))
+    ] == []

@@ -153,3 +153,8 @@ def holds_answer(passage: Passage, answer: str) -> float:
     """Share of the answer's content words that the passage has."""
     said = terms(answer)
     return len(said & terms(passage.embedded_text)) / len(said) if said else 0.0
+
+
+def nearest(sentence: str, gold: Sequence[Passage]) -> int:
+    """Which passage (0-based) holds most of the sentence's words; of equal ones the first."""
+    return max(range(len(gold)), key=lambda at: (holds_answer(gold[at], sentence), -at))

@@ -14,7 +14,7 @@ from pipeline.training.synthesis.asking import Asker, Question
 from pipeline.training.synthesis.costs import Forecast
 from pipeline.training.synthesis.distractors import Distractors
 from pipeline.training.synthesis.examples import GROUNDED, RULE, SEED, Example, Statement, ordered
-from pipeline.training.synthesis.filters import holds_answer
+from pipeline.training.synthesis.filters import nearest
 from pipeline.training.synthesis.kinds import kinds_for, together
 from pipeline.training.synthesis.markdown import sentences
 from pipeline.training.synthesis.pages import Corpus
@@ -191,7 +191,7 @@ class Generator:
             yield _Call(Question(prompt, _REPHRASED * self._amount.rephrasings), read)
 
     def _example(self, question: str, kind: str, gold: Sequence[Passage], answer: str, version: str) -> Example:
-        told = tuple(Statement(sentence, _source(sentence, gold)) for sentence in sentences(answer))
+        told = tuple(Statement(sentence, nearest(sentence, gold)) for sentence in sentences(answer))
         return Example(" ".join(question.split()), kind, tuple(gold), told, self._asker.model.name, version)
 
 
@@ -200,7 +200,3 @@ def _one_each(given: Sequence[Example]) -> list[Example]:
     asked = (example for example in given if example.generator == RULE and example.kind in _REPHRASABLE)
     return list({(example.kind, example.gold[0].id, example.answer): example for example in asked}.values())
 
-
-def _source(sentence: str, gold: Sequence[Passage]) -> int:
-    """Which passage holds most of the sentence's words."""
-    return max(range(len(gold)), key=lambda at: (holds_answer(gold[at], sentence), -at))

@@ -1,4 +1,4 @@
-"""Questions that are given, with where their answers stand."""
+"""Questions that are given, with where their answers stand, and where somebody wrote them, the answers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from typing import Any
 
 from pipeline.errors import TrainingError
 from pipeline.evaluation.corpus import in_section
+from pipeline.evaluation.details import unsupported
 from pipeline.training.synthesis.examples import SEED, Example, Statement, fitting
+from pipeline.training.synthesis.filters import nearest
 from pipeline.training.synthesis.markdown import blocks, sentences
 from pipeline.training.synthesis.pages import Corpus, Page
 from pipeline.training.synthesis.vocabulary import Vocabulary, terms
@@ -20,6 +22,8 @@ _SHOWN = 5
 """Faults that an error names."""
 _ANSWER = 2
 """Sentences or rows that are taken for the answer, at most."""
+_SOURCES = 3
+"""Passages that a written answer may rest on, at most."""
 _NEAREST = 0.25
 """Share of the question's weight that a sentence must have in common with it to be taken for its answer."""
 
@@ -35,12 +39,14 @@ class Seed:
     """Headings or anchors of the sections that answer it; empty: anywhere on the page."""
     style: str
     """`typo`, `keywords`, …: becomes part of the rows' kind."""
+    answer: str
+    """As somebody wrote it from the section; empty: what the section says nearest to the question."""
     where: str
     """`file:line`, for messages."""
 
 
 def read_seeds(files: Sequence[Path]) -> tuple[Seed, ...]:
-    """JSON lines: question, page, and optionally section (or section_ids) and style. Raises `TrainingError`."""
+    """JSON lines: question, page, and optionally section (or section_ids), style and answer. Raises `TrainingError`."""
     seeds: list[Seed] = []
     broken: list[str] = []
     for file in files:
@@ -94,10 +100,28 @@ def answering(question: str, passage: Passage, vocabulary: Vocabulary) -> tuple[
 
 
 def _example(seed: Seed, gold: Sequence[Passage], vocabulary: Vocabulary) -> Example:
-    wanted = terms(seed.question)
-    best = max(gold, key=lambda passage: (vocabulary.overlap(wanted, passage.embedded_text), -passage.position))
     kind = f"seed-{seed.style}" if seed.style else "seed"
+    if seed.answer:
+        sources = _sources(seed, gold, vocabulary)
+        told = tuple(Statement(sentence, nearest(sentence, sources)) for sentence in sentences(seed.answer))
+        return Example(seed.question, kind, sources, told, SEED)
+    best = _ranked(seed.question, gold, vocabulary)[0]
     return Example(seed.question, kind, (best,), answering(seed.question, best, vocabulary), SEED)
+
+
+def _sources(seed: Seed, gold: Sequence[Passage], vocabulary: Vocabulary) -> tuple[Passage, ...]:
+    """The passage that holds most of the answer, and the next ones for as long as details of it are still in none of them."""
+    chosen: list[Passage] = []
+    for passage in _ranked(seed.answer, gold, vocabulary)[:_SOURCES]:
+        chosen.append(passage)
+        if not unsupported(seed.answer, "\n".join(source.embedded_text for source in chosen))[0]:
+            return tuple(chosen)
+    return tuple(chosen[:1])  # the filter for faithful answers will say so
+
+
+def _ranked(text: str, gold: Sequence[Passage], vocabulary: Vocabulary) -> list[Passage]:
+    wanted = terms(text)
+    return sorted(gold, key=lambda passage: (-vocabulary.overlap(wanted, passage.embedded_text), passage.position))
 
 
 class _Finder:
@@ -143,12 +167,15 @@ def _seed(line: str, where: str) -> Seed:
     sections = record.get("section_ids") or ([section] if section else [])
     if not isinstance(sections, list) or not all(isinstance(name, str) for name in sections):
         raise ValueError("section must be a text, section_ids a list of texts")
-    style = record.get("style")
+    style, answer = record.get("style"), record.get("answer", "")
+    if not isinstance(answer, str):
+        raise ValueError("answer must be a text")
     return Seed(
         " ".join(record["question"].split()),
         record["page"],
         tuple(sections),
         style if isinstance(style, str) else "",
+        " ".join(answer.split()),
         where,
     )
 

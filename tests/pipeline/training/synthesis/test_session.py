@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +128,44 @@ def test_seeds_may_name_sections_by_anchor_and_pages_by_the_end(tmp_path: Path) 
     plan = a_plan(tmp_path / "data", rules=False, seeds=(json_lines(tmp_path / "s.jsonl", seed),))
     synthesise(plan)
     assert rows_of(plan)[0].text.startswith("Stall Ratio > Definition")
+
+
+def test_the_answer_of_a_seed_is_cited_sentence_by_sentence(tmp_path: Path) -> None:
+    """What somebody wrote from the section is the completion; each sentence cites the passage that holds most of it."""
+    seed = {
+        "question": "may I call it often, and for how long",
+        "page": "limits.md",
+        "answer": "A key may make 180 requests per minute. It ends 400 days after it was made.",
+    }
+    shape = Shape(skills=(Skill.ANSWER,), absent=0.0)
+    plan = a_plan(tmp_path / "data", rules=False, shape=shape, seeds=(json_lines(tmp_path / "s.jsonl", seed),))
+    synthesise(plan)
+    (row,) = rows_of(plan)
+    number = row.question.split("] Limits > Per API key")[0][-1]
+    assert row.text == f"A key may make 180 requests per minute [{number}]. It ends 400 days after it was made [{number}]."
+
+
+def test_an_answer_over_two_passages_cites_both(tmp_path: Path) -> None:
+    """A number that the nearest passage lacks is looked for in the next ones of the page."""
+    seed = {
+        "question": "over how long is it taken, and from where on is it bad",
+        "page": "metrics/stall-ratio.md",
+        "answer": "Stall Ratio is taken over 12 seconds after the first frame. On demand, investigate above 7%.",
+    }
+    shape = Shape(skills=(Skill.ANSWER,), absent=0.0)
+    plan = a_plan(tmp_path / "data", rules=False, shape=shape, seeds=(json_lines(tmp_path / "s.jsonl", seed),))
+    synthesise(plan)
+    (row,) = rows_of(plan)
+    assert len(row.provenance.passages) == 2
+    assert len(set(re.findall(r"\[(\d)\]", row.text))) == 2
+
+
+def test_an_answer_that_its_page_does_not_bear_out_teaches_nothing(tmp_path: Path) -> None:
+    """Its question still does: the draft stays, the grounded row is not made."""
+    seed = {**SEED, "answer": "It freezes for 99 seconds."}
+    plan = a_plan(tmp_path / "data", rules=False, seeds=(json_lines(tmp_path / "s.jsonl", seed),))
+    synthesise(plan)
+    assert [row.skill for row in rows_of(plan)] == [Skill.DRAFT]
 
 
 def test_broken_seeds_are_listed(tmp_path: Path) -> None:
