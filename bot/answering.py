@@ -121,6 +121,7 @@ class Answering:
         self._pipeline = AnsweringPipeline(
             drafter=self._models.model(now.draft),
             answerer=self._models.model(now.answer),
+            rewriter=self._models.model(BASE),  # an adapter may have unlearned what it was not trained for
             retriever=self._retriever,
             options=self._options(now),
             calibrations=calibrations_of(self._settings, now.draft),

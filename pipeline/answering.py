@@ -9,7 +9,6 @@ question, history, tenant
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
@@ -23,11 +22,11 @@ from pipeline.citations import CitationStream, attribute, citations
 from pipeline.cleaning import clean_text
 from pipeline.confidence import BELIEVED, UNCALIBRATED, Calibrations
 from pipeline.drafting import DRAFT_WAIT, Drafter, Writing
-from pipeline.errors import ModelError
 from pipeline.evidence import Evidence
+from pipeline.follow_ups import standalone
 from pipeline.headings import same_title, title_in, title_of
 from pipeline.listing import find, fitting
-from pipeline.llm import ChatModel, Message, complete
+from pipeline.llm import ChatModel, Message
 from pipeline.refusal import Refusal
 from pipeline.repetition import LoopGuard
 from pipeline.speculation import Drafting, Steps, gated, speculative
@@ -97,12 +96,15 @@ class AnsweringPipeline:
         drafter: ChatModel,
         answerer: ChatModel,
         retriever: Retriever,
+        rewriter: ChatModel | None = None,
         options: AnsweringOptions | None = None,
         calibrations: Calibrations = UNCALIBRATED,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`rewriter`: who makes a follow-up a question of its own; None: the answerer."""
         self._drafter = drafter
         self._answerer = answerer
+        self._rewriter = rewriter or answerer
         self._retriever = retriever
         self._options = options or AnsweringOptions()
         self._calibrations = calibrations
@@ -121,7 +123,7 @@ class AnsweringPipeline:
         """
         run = Run(self._clock, mode or self._options.mode)
         question = self._fit_question(question)
-        run.question = self._fit_question(await self._standalone(question, history, run))
+        run.question = self._fit_question(await standalone(self._rewriter, question, history, run))
         steps = self._without_waiting(run, tenant) if run.mode is Mode.COMBINED else None
         async with aclosing(steps or self._step_by_step(run, tenant)) as events:
             async for event in events:
@@ -169,22 +171,6 @@ class AnsweringPipeline:
         async with aclosing(self._write(run, draft, hits)) as events:
             async for event in events:
                 yield event
-
-    async def _standalone(self, question: str, history: Sequence[Turn], run: Run) -> str:
-        """The question as it would be asked without the thread. A model that cannot rewrite costs nothing but time."""
-        if not history:
-            return question
-        fallback = f"{prompts.shorten(history[-1].question, 500)}\n{question}"
-        try:
-            rewritten = await complete(
-                self._answerer, prompts.standalone_messages(question, history), max_tokens=80, stop=("\n",)
-            )
-        except ModelError as error:
-            log.warning("rewrite_failed", error=str(error))
-            return fallback
-        run.asked(self._answerer)
-        rewritten = rewritten.strip().strip('"')
-        return rewritten if _is_rewriting(rewritten, question) else fallback
 
     def _begin_draft(self, run: Run) -> Writing:
         options = self._options
@@ -303,10 +289,3 @@ class AnsweringPipeline:
                 break
             kept.append(hit)
         return tuple(kept)
-
-
-def _is_rewriting(rewritten: str, question: str) -> bool:
-    """A usable rewriting keeps the follow-up's own words, is not much longer and is no answer."""
-    kept = set(re.findall(r"\w{4,}", question.lower()))
-    words = set(re.findall(r"\w{4,}", rewritten.lower()))
-    return 0 < len(rewritten) <= 2 * len(question) + 200 and len(kept & words) * 2 >= len(kept) and words > set()

@@ -15,7 +15,7 @@ from pipeline.errors import ModelUnavailable, TrainingError
 from pipeline.llm import BASE, ChatModel, Message
 from pipeline.llm.scripted import ScriptedChatModel
 from pipeline.settings import PipelineSettings
-from pipeline.types import AnswerReady, Hit, Mode, Role
+from pipeline.types import AnswerReady, Hit, Mode, Role, Turn
 from tests.pipeline.retrieval.support import make_passage
 
 
@@ -114,6 +114,15 @@ async def test_a_promotion_and_a_roll_back_need_no_restart() -> None:
     assert await drafted_and_answered(answering) == ("tgi", "tgi")
     await answering.close()
     assert (host.started, host.closed) == (1, 1)
+
+
+async def test_a_follow_up_is_rewritten_by_the_base() -> None:
+    """An adapter that was trained to answer may not be able to do anything else any more."""
+    answering = answering_with(Kept(answer="docs"))
+    told = [Turn("Who speaks?", "Docs.")]
+    events = [event async for event in answering.answer("And who says?", tenant="t", mode=Mode.RAG, history=told)]
+    assert isinstance(events[-1], AnswerReady)
+    assert events[-1].answer.models == (BASE, "docs")
 
 
 async def test_whoever_comes_into_service_is_told_of_once() -> None:

@@ -199,4 +199,3 @@ def _one_each(given: Sequence[Example]) -> list[Example]:
     """Of the rules' questions one of each that has an answer of its own: the others are its wordings already."""
     asked = (example for example in given if example.generator == RULE and example.kind in _REPHRASABLE)
     return list({(example.kind, example.gold[0].id, example.answer): example for example in asked}.values())
-

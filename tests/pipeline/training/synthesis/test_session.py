@@ -142,7 +142,9 @@ def test_the_answer_of_a_seed_is_cited_sentence_by_sentence(tmp_path: Path) -> N
     synthesise(plan)
     (row,) = rows_of(plan)
     number = row.question.split("] Limits > Per API key")[0][-1]
-    assert row.text == f"A key may make 180 requests per minute [{number}]. It ends 400 days after it was made [{number}]."
+    assert (
+        row.text == f"A key may make 180 requests per minute [{number}]. It ends 400 days after it was made [{number}]."
+    )
 
 
 def test_an_answer_over_two_passages_cites_both(tmp_path: Path) -> None:
