@@ -14,20 +14,22 @@ STAMP := $(VENV)/.ready
 DEV_STAMP := $(VENV)/.ready-dev
 EXAMPLE := examples/streaming-qoe/docs
 EXAMPLE_ADAPTER := examples/streaming-qoe/adapter
+EXAMPLE_ANSWERER := examples/streaming-qoe/answerer
 EXAMPLE_QUESTIONS := What is the rate limit for one API key?|When does the Startup Delay clock start and stop?|In which file format is the raw export written?|After how long without a beacon is a play timed out?
 
 export TOKENIZERS_PARALLELISM := false
 export HF_HUB_OFFLINE ?= 1
 export ANONYMIZED_TELEMETRY := False
 
-.PHONY: help setup demo demo-adapter test test-real lint format bench bench-frameworks bench-hyde teams-package clean
+.PHONY: help setup demo demo-adapter demo-answerer test test-real lint format bench bench-frameworks bench-hyde teams-package clean
 
 help:
 	@echo "make demo       answer questions about the example documents on http://127.0.0.1:8080"
 	@echo "make test       everything that must pass: lint, types, import contracts, tests"
 	@echo "make test-real  whole conversations through real Slack, Teams and browser counterparts (npm, Chromium)"
 	@echo "make lint       ruff, mypy, import contracts"
-	@echo "make demo-adapter  train the demo's adapter anew: half an hour on two free cores"
+	@echo "make demo-adapter  train the adapter that drafts in the demo anew: half an hour on two free cores"
+	@echo "make demo-answerer  the same for the one that answers"
 	@echo "make bench      what it costs: prints the tables of docs/experiments.md"
 	@echo "make teams-package  the Teams app as a zip, checked; needs MICROSOFT_APP_ID (docs/teams.md)"
 	@echo "make bench-frameworks CORPUS=folder   beside LlamaIndex and Haystack, on the same corpus"
@@ -58,18 +60,19 @@ demo: setup
 	@echo "== Syncing the example documents ($(EXAMPLE))"
 	@$(BIN)/promptai sync $(EXAMPLE) --name streaming-qoe
 	@PROMPTAI_EXAMPLE_QUESTIONS='$(EXAMPLE_QUESTIONS)' \
-		$(if $(MODEL_URL),,PROMPTAI_ADAPTERS=playgauge=$(EXAMPLE_ADAPTER) DRAFT_MODEL=playgauge PROMPTAI_DRAFTING=gated) \
+		$(if $(MODEL_URL),,PROMPTAI_ADAPTERS=playgauge=$(EXAMPLE_ADAPTER),playgauge-answers=$(EXAMPLE_ANSWERER) \
+			DRAFT_MODEL=playgauge ANSWER_MODEL=playgauge-answers PROMPTAI_DRAFTING=gated) \
 		$(BIN)/promptai serve
 
-# How the demo's adapter was made. A second run goes on where the first one stopped.
+# How the demo's adapters were made. A second run goes on where the first one stopped.
 TRAINING := build/demo-training
+HELD_OUT := --held-out examples/streaming-qoe/questions.jsonl --held-out examples/streaming-qoe/tenant-questions.jsonl
 RULES := statement terms passage table list definition comparison
 
 demo-adapter: $(DEV_STAMP)
 	@echo "== 1/3 Documents and given questions -> training rows"
 	@$(BIN)/promptai synthesize --corpus $(EXAMPLE) --seeds examples/streaming-qoe/seeds.jsonl \
-		--held-out examples/streaming-qoe/questions.jsonl --held-out examples/streaming-qoe/tenant-questions.jsonl \
-		--skill draft --draft-form heading --wordings 1 $(foreach rule,$(RULES),--without $(rule)) --out $(TRAINING)/data
+		$(HELD_OUT) --skill draft --draft-form heading --wordings 1 $(foreach rule,$(RULES),--without $(rule)) --out $(TRAINING)/data
 	@echo "== 2/3 Training (half an hour on two free cores)"
 	@$(BIN)/promptai finetune --data $(TRAINING)/data --recipe manifests/training/demo-135m.yaml --out $(TRAINING)/adapter
 	@echo "== 3/3 How often its drafts are right"
@@ -77,6 +80,20 @@ demo-adapter: $(DEV_STAMP)
 	@mkdir -p $(EXAMPLE_ADAPTER)
 	@cd $(TRAINING)/adapter && cp adapter_config.json adapter_model.safetensors manifest.json calibration.json check.json loss.svg \
 		$(CURDIR)/$(EXAMPLE_ADAPTER)
+
+ANSWERING := build/demo-answering
+demo-answerer: $(DEV_STAMP)
+	@echo "== 1/2 Documents and answered questions -> training rows"
+	@$(BIN)/promptai synthesize --corpus $(EXAMPLE) --seeds examples/streaming-qoe/answers.jsonl \
+		$(HELD_OUT) --skill answer --wordings 1 --answer-rows 2000 --row-tokens 768 --absent-share 0.15 \
+		$(foreach rule,statement terms passage heading table definition glossary identifier,--without $(rule)) \
+		--out $(ANSWERING)/data
+	@echo "== 2/2 Training (half an hour on two free cores)"
+	@$(BIN)/promptai finetune --data $(ANSWERING)/data --recipe manifests/training/demo-answerer-135m.yaml \
+		--out $(ANSWERING)/adapter
+	@mkdir -p $(EXAMPLE_ANSWERER)
+	@cd $(ANSWERING)/adapter && cp adapter_config.json adapter_model.safetensors manifest.json check.json loss.svg \
+		$(CURDIR)/$(EXAMPLE_ANSWERER)
 
 lint: $(DEV_STAMP)
 	$(BIN)/ruff check .

@@ -25,8 +25,9 @@ import ir_measures
 import structlog
 from ir_measures import R, nDCG
 
-from benchmarks.retrieval import CachingEmbedder, read_lines
+from benchmarks.corpus import read_lines
 from bot.store import database_url, migrate, open_engine
+from pipeline.evaluation.vectors import CachingEmbedder
 from pipeline.knowledge.catalog import Catalog
 from pipeline.knowledge.sources import DirectorySource
 from pipeline.knowledge.sync import Syncer

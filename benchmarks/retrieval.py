@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import hashlib
 import math
 import tempfile
 from collections.abc import Sequence
@@ -31,9 +30,9 @@ from pathlib import Path
 import numpy as np
 import structlog
 
-from benchmarks.corpus import read_lines
 from benchmarks.retrieval_cases import Case, Corpus, decoys, example, labelled
 from benchmarks.retrieval_folds import Gains, cross_validated
+from pipeline.evaluation.vectors import CachingEmbedder
 from pipeline.knowledge.passages import Splitter
 from pipeline.retrieval import (
     MemoryVectors,
@@ -47,8 +46,6 @@ from pipeline.retrieval.fusion import Lists, fuse, support_by_page, weigh
 from pipeline.retrieval.protocols import Embedder, Vectors
 from pipeline.types import SHARED
 
-__all__ = ["CachingEmbedder", "read_lines"]
-
 PAGES = 10
 HITS = 50
 """Passages retrieved a question, so that ten pages are among them."""
@@ -57,34 +54,6 @@ RESAMPLES = 5000
 EQUAL = Weights(smoothing=60, page_support=0)
 LISTS = {"dense": replace(EQUAL, keyword=0), "keyword": replace(EQUAL, dense=0), "equal weights": EQUAL}
 UNGATED = Weights(distrust=-2, trust=-1.5)
-
-
-class CachingEmbedder:
-    """Remembers vectors in a file, so that a second run embeds nothing."""
-
-    def __init__(self, embedder: Embedder, folder: Path | None) -> None:
-        self._embedder = embedder
-        self.fingerprint = embedder.fingerprint
-        self.max_tokens = embedder.max_tokens
-        self.count_tokens = embedder.count_tokens
-        self._file = folder / f"{embedder.fingerprint}.npz" if folder else None
-        self._known: dict[str, Vectors] = {}
-        if self._file and self._file.is_file():
-            with np.load(self._file) as stored:
-                self._known = dict(zip(stored["keys"].tolist(), stored["rows"], strict=True))
-
-    async def embed(self, texts: Sequence[str]) -> Vectors:
-        keys = [hashlib.sha256(text.encode()).hexdigest() for text in texts]
-        missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in self._known}
-        if missing:
-            rows = await self._embedder.embed(list(missing.values()))
-            self._known.update(zip(missing, rows, strict=True))
-        return np.stack([self._known[key] for key in keys])
-
-    def save(self) -> None:
-        if self._file:
-            self._file.parent.mkdir(parents=True, exist_ok=True)
-            np.savez(self._file, keys=list(self._known), rows=np.stack(list(self._known.values())))
 
 
 async def drafts_of(cases: Sequence[Case], embedder: Embedder) -> dict[str, list[str | None]]:

@@ -299,7 +299,7 @@ class FakeSlack:
         channel = arguments.get("channel", "")
         if error := self._content_error(arguments, limit=40_000):
             return _error(error)
-        message = {
+        message: Json = {
             "type": "message",
             "user": BOT_USER,
             "bot_id": BOT_ID,
