@@ -85,7 +85,7 @@ ANSWERING := build/demo-answering
 demo-answerer: $(DEV_STAMP)
 	@echo "== 1/2 Documents and answered questions -> training rows"
 	@$(BIN)/promptai synthesize --corpus $(EXAMPLE) --seeds examples/streaming-qoe/answers.jsonl \
-		$(HELD_OUT) --skill answer --wordings 1 --answer-rows 2000 --row-tokens 768 --absent-share 0.15 \
+		$(HELD_OUT) --skill answer --wordings 1 --answer-rows 800 --row-tokens 768 --absent-share 0.04 \
 		$(foreach rule,statement terms passage heading table definition glossary identifier,--without $(rule)) \
 		--out $(ANSWERING)/data
 	@echo "== 2/2 Training (half an hour on two free cores)"

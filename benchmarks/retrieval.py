@@ -22,16 +22,18 @@ import argparse
 import asyncio
 import math
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import structlog
+from numpy.typing import NDArray
 
 from benchmarks.retrieval_cases import Case, Corpus, decoys, example, labelled
-from benchmarks.retrieval_folds import Gains, cross_validated
+from benchmarks.retrieval_folds import Gains, Scores, cross_validated
 from pipeline.evaluation.vectors import CachingEmbedder
 from pipeline.knowledge.passages import Splitter
 from pipeline.retrieval import (
@@ -43,7 +45,7 @@ from pipeline.retrieval import (
     Weights,
 )
 from pipeline.retrieval.fusion import Lists, fuse, support_by_page, weigh
-from pipeline.retrieval.protocols import Embedder, Vectors
+from pipeline.retrieval.protocols import Embedder
 from pipeline.types import SHARED
 
 PAGES = 10
@@ -87,7 +89,7 @@ async def measure(corpus: Corpus, embedder: Embedder, *, folds: bool) -> None:
         await keywords.upsert(SHARED, corpus.passages)
         build = (embedder, vectors, keywords, MemoryVisibility(corpus.passages))
         product, open_gate = Retriever(*build), Retriever(*build, UNGATED)
-        results: dict[str, Vectors] = {}
+        results: dict[str, Scores] = {}
         lists: dict[str, list[Lists]] = {}
         for arm, texts in drafts.items():
             asked = list(zip(corpus.cases, texts, strict=True))
@@ -100,7 +102,7 @@ async def measure(corpus: Corpus, embedder: Embedder, *, folds: bool) -> None:
         await keywords.close()
 
     @cache
-    def gains(arm: str, weights: Weights) -> Vectors:
+    def gains(arm: str, weights: Weights) -> Scores:
         return np.array(
             [
                 gain(ranked_pages(each, pages, weights), case.gold)
@@ -119,9 +121,10 @@ def ranked_pages(lists: Lists, pages: dict[str, str], weights: Weights) -> list[
     return list(dict.fromkeys(pages[candidate.passage_id] for candidate in ranked))[:PAGES]
 
 
-def report(corpus: Corpus, results: dict[str, Vectors], gains: Gains | None, arms: Sequence[str]) -> None:
+def report(corpus: Corpus, results: dict[str, Scores], gains: Gains | None, arms: Sequence[str]) -> None:
     """Print the table, and what was chosen for each fold."""
-    validated, chosen = {}, []
+    validated: Mapping[str, Scores] = {}
+    chosen: list[Weights] = []
     if gains is not None:
         judged = [arm for arm in arms if arm not in ("draft shuffled", "draft near miss")]
         validated, chosen = cross_validated([case.fold for case in corpus.cases], gains, arms, judged, "draft shuffled")
@@ -136,7 +139,7 @@ def report(corpus: Corpus, results: dict[str, Vectors], gains: Gains | None, arm
         print(f"fold {fold}: {weights}")
 
 
-def _cells(found: Vectors, hybrid: Vectors, generator: np.random.Generator) -> list[str]:
+def _cells(found: Scores, hybrid: Scores, generator: np.random.Generator) -> list[str]:
     difference = found - hybrid
     low, high = interval(found, generator)
     worse, better = interval(difference, generator)
@@ -149,7 +152,7 @@ def _cells(found: Vectors, hybrid: Vectors, generator: np.random.Generator) -> l
     ]
 
 
-def interval(values: Vectors, generator: np.random.Generator) -> tuple[float, float]:
+def interval(values: NDArray[np.floating[Any]], generator: np.random.Generator) -> tuple[float, float]:
     """95%, percentile bootstrap of the mean."""
     samples = values[generator.integers(0, len(values), (RESAMPLES, len(values)))].mean(axis=1)
     return float(np.quantile(samples, 0.025)), float(np.quantile(samples, 0.975))

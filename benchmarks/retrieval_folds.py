@@ -7,15 +7,16 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import product
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.retrieval import Weights
-from pipeline.retrieval.protocols import Vectors
 
 FOLDS = 5
 LOSS = 0.02
 """What a draft about something else may cost against no draft, in nDCG@10."""
 
-Gains = Callable[[str, Weights], Vectors]
+Scores = NDArray[np.float64]
+Gains = Callable[[str, Weights], Scores]
 """Arm and weights -> each question's nDCG@10."""
 
 GRID = [
@@ -25,14 +26,14 @@ GRID = [
 """What is tried: one setting for questions with and without drafts."""
 
 
-def folds_of(pages: Sequence[str]) -> np.ndarray:
+def folds_of(pages: Sequence[str]) -> NDArray[np.intp]:
     """A fold for each question, by its page."""
     order = sorted(set(pages), key=lambda page: hashlib.sha256(page.encode()).hexdigest())
     number = {page: place % FOLDS for place, page in enumerate(order)}
     return np.array([number[page] for page in pages])
 
 
-def choose(train: np.ndarray, gains: Gains, arms: Sequence[str], shuffled: str) -> Weights:
+def choose(train: NDArray[np.bool_], gains: Gains, arms: Sequence[str], shuffled: str) -> Weights:
     """The weights with the best mean over `arms` on the questions of `train`, among those that a wrong draft harms little."""
 
     def quality(weights: Weights) -> tuple[bool, float]:
@@ -44,7 +45,7 @@ def choose(train: np.ndarray, gains: Gains, arms: Sequence[str], shuffled: str) 
 
 def cross_validated(
     pages: Sequence[str], gains: Gains, arms: Sequence[str], judged: Sequence[str], shuffled: str
-) -> tuple[Mapping[str, Vectors], list[Weights]]:
+) -> tuple[Mapping[str, Scores], list[Weights]]:
     """Each arm's gains under weights chosen, by the arms `judged`, without its fold; and the weights for each fold."""
     folds = folds_of(pages)
     found = {arm: np.zeros(len(pages)) for arm in arms}

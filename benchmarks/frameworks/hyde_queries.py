@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import structlog
+from numpy.typing import NDArray
 
 from benchmarks.corpus import read_lines
 from benchmarks.frameworks.hyde_common import DRAFT_TOKENS, HITS
@@ -40,7 +41,7 @@ def cut(draft: str, tokens: int) -> str:
     return "".join(tokens_of(draft.strip())[:tokens]).strip()
 
 
-def nearest(queries: Vectors, passages: Sequence[Passage], vectors: Vectors) -> list[list[str]]:
+def nearest(queries: NDArray[np.floating[Any]], passages: Sequence[Passage], vectors: Vectors) -> list[list[str]]:
     """Pages of the 50 nearest passages of each query, best first."""
     best = np.argsort(-(queries @ vectors.T), axis=1, kind="stable")[:, :HITS]
     return [list(dict.fromkeys(page_of(passages[at]) for at in row)) for row in best]
@@ -55,7 +56,7 @@ async def rankings(
     asked, whole = await embedder.embed(questions), await embedder.embed([draft.strip() for draft in drafts])
     short = [cut(draft, DRAFT_TOKENS) for draft in drafts]
     long, brief = await embedder.embed([cut(draft, HAYSTACK_TOKENS) for draft in drafts]), await embedder.embed(short)
-    queries = {
+    queries: dict[str, NDArray[np.floating[Any]]] = {
         "dense, no draft": asked,
         "LlamaIndex, HyDE": (asked + whole) / 2,
         "LlamaIndex, HyDE, short": (asked + brief) / 2,
@@ -64,7 +65,8 @@ async def rankings(
     }
     found = {name: nearest(rows, passages, vectors) for name, rows in queries.items()}
     retriever = corpus.retriever(Weights())
-    for name, texts in zip(BASELINES, (short, [None] * len(questions)), strict=True):
+    drafted: tuple[Sequence[str | None], ...] = (short, [None] * len(questions))
+    for name, texts in zip(BASELINES, drafted, strict=True):
         hits = [
             await retriever.retrieve(question, draft=text, tenant=SHARED, k=HITS)
             for question, text in zip(questions, texts, strict=True)
