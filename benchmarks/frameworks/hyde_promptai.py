@@ -67,9 +67,13 @@ async def answer(
 
 
 async def measure(task: Job) -> None:
-    embedder = SentenceTransformerEmbedder(task.model)
+    # by name, as the sync did: a path makes another fingerprint, of an empty collection
+    embedder = SentenceTransformerEmbedder()
     engine = open_engine(database_url(None, task.index))
     vectors = ChromaVectors(task.index / "chroma", embedder.fingerprint, timeout=300)
+    (found,) = await vectors.query(SHARED, await embedder.embed(["a question"]), 1)
+    if not found:
+        raise SystemExit("The synced vectors are not found: was the index written with another embedder?")
     keywords = TantivyKeywords(task.index / "keywords")
     retriever = Retriever(embedder, vectors, keywords, Catalog(engine))
     server = ModelServer(task.url)
