@@ -12,7 +12,7 @@ import pytest
 
 from pipeline import prompts
 from pipeline.errors import EvaluationError, TrainingError
-from pipeline.training.rows import Skill, file_hash
+from pipeline.training.rows import Row, Skill, file_hash
 from pipeline.training.synthesis.drafts import DraftForm
 from pipeline.training.synthesis.making import NO_ANSWER, Shape
 from pipeline.training.synthesis.tokens import estimate
@@ -130,6 +130,15 @@ def test_seeds_may_name_sections_by_anchor_and_pages_by_the_end(tmp_path: Path) 
     assert rows_of(plan)[0].text.startswith("Stall Ratio > Definition")
 
 
+def grounded_row(folder: Path, seed: dict[str, str]) -> Row:
+    """The one grounded answer that the seed becomes."""
+    shape = Shape(skills=(Skill.ANSWER,), absent=0.0)
+    plan = a_plan(folder / "data", rules=False, shape=shape, seeds=(json_lines(folder / "s.jsonl", seed),))
+    synthesise(plan)
+    (row,) = rows_of(plan)
+    return row
+
+
 def test_the_answer_of_a_seed_is_cited_sentence_by_sentence(tmp_path: Path) -> None:
     """What somebody wrote from the section is the completion; each sentence cites the passage that holds most of it."""
     seed = {
@@ -137,10 +146,7 @@ def test_the_answer_of_a_seed_is_cited_sentence_by_sentence(tmp_path: Path) -> N
         "page": "limits.md",
         "answer": "A key may make 180 requests per minute. It ends 400 days after it was made.",
     }
-    shape = Shape(skills=(Skill.ANSWER,), absent=0.0)
-    plan = a_plan(tmp_path / "data", rules=False, shape=shape, seeds=(json_lines(tmp_path / "s.jsonl", seed),))
-    synthesise(plan)
-    (row,) = rows_of(plan)
+    row = grounded_row(tmp_path, seed)
     number = row.question.split("] Limits > Per API key")[0][-1]
     assert (
         row.text == f"A key may make 180 requests per minute [{number}]. It ends 400 days after it was made [{number}]."
@@ -154,10 +160,7 @@ def test_an_answer_over_two_passages_cites_both(tmp_path: Path) -> None:
         "page": "metrics/stall-ratio.md",
         "answer": "Stall Ratio is taken over 12 seconds after the first frame. On demand, investigate above 7%.",
     }
-    shape = Shape(skills=(Skill.ANSWER,), absent=0.0)
-    plan = a_plan(tmp_path / "data", rules=False, shape=shape, seeds=(json_lines(tmp_path / "s.jsonl", seed),))
-    synthesise(plan)
-    (row,) = rows_of(plan)
+    row = grounded_row(tmp_path, seed)
     assert len(row.provenance.passages) == 2
     assert len(set(re.findall(r"\[(\d)\]", row.text))) == 2
 
