@@ -24,6 +24,7 @@ from bot.promotion import Serving
 from bot.settings import BotSettings
 from bot.store import Engine, SqlFreshness, SqlPromotions, SqlStore, SqlTenants
 from pipeline.answering import AnsweringOptions, AnsweringPipeline
+from pipeline.errors import PipelineError
 from pipeline.knowledge.canaries import Canaries
 from pipeline.knowledge.catalog import Catalog
 from pipeline.knowledge.embedders import Embedders
@@ -97,7 +98,15 @@ class Core:
         serving = await Embedders(self.engine).serving()
         if serving is None or serving.fingerprint == self.embedding.fingerprint:
             return False
-        await self.use_embedding(await open_promoted(serving, self.settings, self.embedding.vectors))
+        before = self.embedding
+        new = await open_promoted(serving, self.settings, before.vectors)
+        async with AsyncExitStack() as unused:
+            unused.push_async_callback(new.close)
+            await new.embedder.warm()  # questions go on with the old one meanwhile
+            if self.embedding is not before:  # somebody was quicker, perhaps with a newer one: the next look tells
+                return False
+            await self.use_embedding(new)
+            unused.pop_all()
         return True
 
     def options(self, now: Serving) -> AnsweringOptions:
@@ -105,10 +114,15 @@ class Core:
         return answering_options(self.settings, now, self.embedding.thresholds)
 
     async def warm(self) -> None:
-        """Load the embedder, and the reranker if there is one. Raises `IndexUnavailable` for the embedder."""
+        """Load the embedder, the reranker if there is one, and what a first search loads. Raises `IndexUnavailable` for the
+        embedder; `/readyz` tells of an index that does not answer yet."""
         await self.embedder.warm()
         if self.reranker is not None:
             await self.reranker.warm()
+        try:
+            await self.retriever.find("ready", tenant=self.bot.tenant, k=1)
+        except PipelineError as error:
+            log.warning("search_not_tried", error=str(error))
 
     async def passage(self, tenant: str, passage_id: str) -> Passage | None:
         """For the console: a passage that `tenant` may see."""

@@ -62,12 +62,16 @@ class Adapter(Protocol):
 async def serve(core: Core, *, ready: Callable[[str | None, str], None], stop: asyncio.Event | None = None) -> None:
     """Serve until SIGINT, SIGTERM or `stop`.
 
-    `ready` is called with the addresses of the webhooks' listener (None without a chat platform) and the console's.
+    Nothing listens before models and embedder are loaded. `ready` is called with the addresses of the webhooks' listener
+    (None without a chat platform) and the console's. Raises what cannot be opened or loaded.
     """
     stop = stop or _stop_on_signals()
     async with AsyncExitStack() as stack:
         metrics = Metrics()
-        await core.pipeline()  # what cannot be served stops the start
+        # Before anything can be asked: what cannot be loaded stops the start, and the first question waits for nothing.
+        await core.pipeline()
+        await core.warm()
+        _settle()
         deliveries: dict[Platform, Delivery] = {}
         attachments: dict[Platform, Attachments] = {}
         work = AnswerWork(
@@ -112,9 +116,6 @@ async def serve(core: Core, *, ready: Callable[[str | None, str], None], stop: a
             stack, console, core.bot.console_host, core.bot.console_port, "PROMPTAI_CONSOLE_PORT"
         )
         await _control(stack, core)
-        # Loading the embedder takes seconds: while nobody waits, rather than during the first question.
-        await core.warm()
-        _settle()
         core.isolation.report_to(metrics)
         stack.push_async_callback(cancelled, asyncio.create_task(core.isolation.run()))
         ready(webhook_url, console_url)

@@ -175,7 +175,7 @@ class AnsweringPipeline:
     def _begin_draft(self, run: Run) -> Writing:
         options = self._options
         trained, tokens, wait = options.trained_drafter, options.draft_tokens, options.draft_wait
-        return Drafter(self._drafter, trained, self._calibrations, tokens, wait).begin(run, self._clock)
+        return Drafter(self._drafter, trained, self._calibrations, tokens, wait).begin(run)
 
     async def _draft(self, run: Run) -> Draft | None:
         """What the model says from memory, when it is whole. None where it failed, or took too long."""

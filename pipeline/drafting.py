@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
@@ -20,7 +20,7 @@ from pipeline.types import Draft
 log = structlog.get_logger(__name__)
 
 DRAFT_WAIT = 10.0
-"""Seconds that a draft may take, where nothing else is set. A person's attention holds for about ten (Nielsen 1993, "Usability
+"""Seconds from the question until its draft is given up, where nothing else is set. A person's attention holds for about ten (Nielsen 1993, "Usability
 Engineering", ch. 5), and the answer is still to come. A whole draft takes two or three on a 70B model (`benchmarks/waiting.py`):
 a server that needs ten is stuck or overloaded, and helped by having less to write. Far below the time that an answer's
 model may take (MODEL_FIRST_TOKEN_TIMEOUT), without which there is no answer at all."""
@@ -77,11 +77,15 @@ class Drafter:
     """How far it is believed."""
     max_tokens: int
     wait: float = DRAFT_WAIT
-    """Seconds until a draft is given up."""
+    """Seconds from the question until its draft is given up."""
 
-    def begin(self, run: Run, clock: Callable[[], float]) -> Writing:
+    def begin(self, run: Run) -> Writing:
         """A draft for the run's question, asked for at once. Close it."""
-        return Writing(self, prompts.draft_messages(run.question, trained=self.trained), run, clock)
+        return Writing(self, prompts.draft_messages(run.question, trained=self.trained), run)
+
+
+class _TooLate(Exception):
+    """The draft was not there in time."""
 
 
 class Writing:
@@ -90,11 +94,12 @@ class Writing:
     A drafter that fails or takes too long has written nothing: the question then retrieves alone.
     """
 
-    def __init__(self, drafter: Drafter, messages: Sequence[Message], run: Run, clock: Callable[[], float]) -> None:
+    def __init__(self, drafter: Drafter, messages: Sequence[Message], run: Run) -> None:
         self._drafter = drafter
         self._run = run
-        self._clock = clock
-        self._began = clock()
+        self._began = run.seconds()
+        self._until: float | None = None
+        """When it ended, in seconds since the question."""
         self._line = FirstLine()
         self._grown = asyncio.Event()
         self.text = ""
@@ -134,26 +139,47 @@ class Writing:
         if not self._task.cancelled():
             self._task.exception()  # whoever read it was told
         if self._run.timings.draft is None:
-            self._run.timings = replace(self._run.timings, draft=milliseconds(self._began, self._clock()))
+            until = self._run.seconds() if self._until is None else self._until
+            self._run.timings = replace(self._run.timings, draft=milliseconds(self._began, until))
 
     async def _read(self, messages: Sequence[Message]) -> None:
         model, wait = self._drafter.model, self._drafter.wait
-        pieces = model.stream(messages, max_tokens=self._drafter.max_tokens, stop=prompts.STOP, seen=self._line)
         try:
-            async with asyncio.timeout(wait) as limit, aclosing(pieces):
-                async for piece in pieces:
-                    self._run.asked(model)
-                    self.text += piece
-                    self.pieces += 1
-                    self._grown.set()
+            async with asyncio.timeout(self._left) as limit:
+                await self._take(messages)
         except ModelError as error:
             log.warning("draft_failed", error=str(error), model=model.name)
             self.text = ""
-        except TimeoutError:
-            if not limit.expired():
+        except (TimeoutError, _TooLate) as error:
+            if isinstance(error, TimeoutError) and not limit.expired():
                 raise
             log.warning("draft_late", model=model.name, seconds=wait, pieces=self.pieces)
             self.text, self.late = "", True
         finally:
+            self._until = self._run.seconds()
             self.ended = True
             self._grown.set()
+
+    async def _take(self, messages: Sequence[Message]) -> None:
+        """Read all of it. Raises `_TooLate`, by the question's own clock: while the event loop stands still, as it may while
+        libraries are loaded, a timer of its own ends nothing, and what came meanwhile would seem to be in time."""
+        self._in_time()
+        model = self._drafter.model
+        pieces = model.stream(messages, max_tokens=self._drafter.max_tokens, stop=prompts.STOP, seen=self._line)
+        async with aclosing(pieces):
+            async for piece in pieces:
+                self._in_time()
+                self._run.asked(model)
+                self.text += piece
+                self.pieces += 1
+                self._grown.set()
+        self._in_time()
+
+    @property
+    def _left(self) -> float:
+        """Seconds, 0 at least."""
+        return max(0.0, self._drafter.wait - self._run.seconds())
+
+    def _in_time(self) -> None:
+        if not self._left:
+            raise _TooLate

@@ -117,7 +117,7 @@ class PipelineSettings(BaseSettings):
     draft_wait: Annotated[float, Field(gt=0)] = Field(
         DRAFT_WAIT,
         alias="PROMPTAI_DRAFT_WAIT",
-        description="Seconds that a draft may take; then the answer goes on with the question alone, and the draft is stopped.",
+        description="Seconds from the question, the rewriting of a follow-up included, until its draft is given up: then the answer goes on with the question alone.",
     )
     answer_tokens: Annotated[int, Field(ge=16, le=4096)] = Field(
         400, alias="PROMPTAI_ANSWER_TOKENS", description="Longest answer, in tokens."

@@ -24,6 +24,10 @@ class Run:
         self.models: list[str] = []
         """Asked, in order, without repetition."""
 
+    def seconds(self) -> float:
+        """Since the question came."""
+        return self._clock() - self._began
+
     def asked(self, model: ChatModel) -> None:
         if model.name not in self.models:
             self.models.append(model.name)

@@ -203,7 +203,7 @@ class Timings:
     """Milliseconds since the question arrived in the pipeline, or spent in a stage; None where a stage did not run."""
 
     draft: float | None = None
-    """Spent on the draft."""
+    """Spent on the draft: until it had ended, or no more of it was read."""
     retrieve: float | None = None
     """Spent on retrieval."""
     first_token: float | None = None

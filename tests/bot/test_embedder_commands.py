@@ -181,6 +181,7 @@ async def test_what_another_process_promotes_is_adopted(place: Path, models: Pat
         other = replace(core, embedding=mine)  # a process that does not know yet
         assert await other.follow_embedding()
         assert other.embedding.fingerprint == core.embedding.fingerprint
+        assert other.embedder._loaded is not None  # before it serves: no question waits for that
         assert not await other.follow_embedding()
 
 

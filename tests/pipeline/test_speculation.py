@@ -16,7 +16,19 @@ from pipeline.errors import IndexUnavailable, ModelUnavailable
 from pipeline.llm import Message, Seen
 from pipeline.llm.scripted import Failure, ScriptedChatModel
 from pipeline.speculation import Drafting, in_cache_order, unchanged
-from pipeline.types import Answer, AnswerReady, Findings, FoundBy, Hit, Mode, Speculation, TextDelta
+from pipeline.types import (
+    Answer,
+    AnswerReady,
+    Findings,
+    FoundBy,
+    Hit,
+    Mode,
+    Speculation,
+    Stage,
+    StageStarted,
+    TextDelta,
+    Turn,
+)
 from pipeline.verdict import sure
 from tests.fakes.samples import HIT, PASSAGE
 
@@ -416,6 +428,7 @@ async def test_a_draft_that_takes_too_long_is_stopped_and_the_question_s_own_pas
         options=AnsweringOptions(
             mode=Mode.COMBINED, drafting=mode, draft_wait=0.01, trained_drafter=trained
         ),
+        clock=lambda: 0.0,
     )  # fmt: skip
     before = asyncio.all_tasks()
     with capture_logs() as logs:
@@ -428,6 +441,88 @@ async def test_a_draft_that_takes_too_long_is_stopped_and_the_question_s_own_pas
     assert (len(hung.answerer.requests), hung.answerer.abandoned) == (1, 0)
     assert [(line["model"], line["pieces"]) for line in logs if line["event"] == "draft_late"] == [("drafter", words)]
     assert asyncio.all_tasks() == before
+
+
+class Waiting(Bench):
+    """On a clock that is moved by hand, with ten seconds for a draft."""
+
+    def __init__(self, mode: Drafting, draft: str = "Rebuffering > Formula", *, trained: bool = True) -> None:
+        super().__init__("abcde", "vwxyz", mode)
+        self.now = 0.0
+        self.drafter = SlowDrafter(draft)
+        self.pipeline = AnsweringPipeline(
+            drafter=self.drafter, answerer=self.answerer, retriever=self.retriever, calibrations=HONEST_TITLE,
+            options=AnsweringOptions(mode=Mode.COMBINED, drafting=mode, draft_wait=10, trained_drafter=trained),
+            clock=lambda: self.now,
+        )  # fmt: skip
+
+    async def pass_four_seconds(self, _seconds: float) -> None:
+        self.now += 4
+
+
+@pytest.mark.parametrize("mode", list(Drafting))
+async def test_a_draft_is_late_by_the_question_s_clock_even_if_no_timer_could_say_so(mode: Drafting) -> None:
+    """An event loop that stands still runs no timers: what comes when it goes on again would seem to be in time."""
+    bench = Waiting(mode)
+    bench.drafter._sleep = bench.pass_four_seconds
+    with capture_logs() as logs:
+        _, answer = await bench.run()
+    assert (answer.draft, answer.speculation) == (None, Speculation("late"))
+    assert [line["pieces"] for line in logs if line["event"] == "draft_late"] == [2]
+    assert bench.drafter.abandoned == 1
+    assert answer.timings.draft == 12_000
+
+
+async def test_the_wait_for_a_draft_counts_from_the_question() -> None:
+    """Whatever passed before the drafter could be asked, here until a platform had shown a status line."""
+    bench = Waiting(Drafting.ALWAYS)
+    bench.drafter.go.set()
+    async for event in bench.pipeline.answer("What is the window?", tenant="acme"):
+        if event == StageStarted(Stage.DRAFTING):
+            bench.now = 12
+    assert isinstance(event, AnswerReady)
+    assert event.answer.speculation == Speculation("late")
+    assert bench.drafter.requests == []
+
+
+async def test_a_follow_up_s_rewriting_counts_too() -> None:
+    bench = Waiting(Drafting.GATED)
+    bench.drafter.go.set()
+    rewriter = ScriptedChatModel(["What is the default window of alerts?"], sleep=bench.pass_four_seconds)
+    bench.pipeline._rewriter = rewriter
+    history = [Turn("What is an alert?", "A rule.")]
+    events = [event async for event in bench.pipeline.answer("And its window?", tenant="acme", history=history)]
+    assert isinstance(events[-1], AnswerReady)
+    assert events[-1].answer.speculation == Speculation("late")
+
+
+@pytest.mark.parametrize("mode", [Drafting.GATED, Drafting.SPECULATIVE])
+async def test_a_draft_is_not_charged_with_a_search_that_takes_longer(mode: Drafting) -> None:
+    """It was there after two seconds; the search that it waited for came after fourteen."""
+    bench = Waiting(mode)
+    searched = asyncio.Event()
+    find = bench.retriever.find
+
+    async def slowly(question: str, *, tenant: str, k: int) -> Findings:
+        await searched.wait()
+        return await find(question, tenant=tenant, k=k)
+
+    async def read() -> Answer:
+        events = [event async for event in bench.pipeline.answer("What is the window?", tenant="acme")]
+        assert isinstance(events[-1], AnswerReady)
+        return events[-1].answer
+
+    bench.retriever.find = slowly  # type: ignore[method-assign]
+    reading = asyncio.create_task(read())
+    await settle()
+    bench.now = 2
+    bench.drafter.go.set()
+    await settle()
+    bench.now = 14
+    searched.set()
+    answer = await reading
+    assert answer.timings.draft == 2_000
+    assert answer.draft is not None
 
 
 async def test_an_error_of_a_drafter_s_own_is_not_taken_for_a_late_draft() -> None:
