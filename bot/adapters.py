@@ -60,7 +60,10 @@ def calibrations_of(settings: PipelineSettings, name: str) -> Calibrations:
 async def calibrate_adapter(
     host: ModelHost, settings: PipelineSettings, name: str, held_out: Path, progress: Callable[[int, int], None]
 ) -> Calibrated:
-    """Let `name` draft for held-out questions and keep beside its weights how often it was right. Raises `TrainingError`."""
+    """Let `name` draft for held-out questions and keep beside its weights how often it was right.
+
+    Raises `TrainingError`, and what `ChatModel.stream` raises where the first question fails already.
+    """
     from pipeline.training import calibration  # noqa: PLC0415 - training is loaded where adapters are
     from pipeline.training.rows import file_hash, read_rows  # noqa: PLC0415 - as above
 
@@ -70,8 +73,8 @@ async def calibrate_adapter(
             f"Say where {name} lies, as a folder of `promptai finetune`: PROMPTAI_ADAPTERS={name}=FOLDER."
         )
     rows = await asyncio.to_thread(read_rows, [held_out])
-    outcomes = await calibration.observe(rows, host.model(name), progress=progress)
-    found = calibration.summary(outcomes, data=file_hash(held_out), date=datetime.now(UTC).date().isoformat())
+    observed = await calibration.observe(rows, host.model(name), progress=progress)
+    found = calibration.summary(observed, data=file_hash(held_out), date=datetime.now(UTC).date().isoformat())
     await asyncio.to_thread(calibration.write, folder, found)
     return found
 

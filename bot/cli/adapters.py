@@ -92,6 +92,10 @@ def calibrate(
             print(json.dumps(asdict(found)))
             return
         err.print(f"{name}: {found.right:.0%} of {found.questions} drafts begin with the right page.", markup=False)
+        if found.failed:
+            err.print(
+                f"  {found.failed} more questions got no draft, asked twice: see the model server's log.", markup=False
+            )
         for what, points in (("title", found.title), ("line", found.line)):
             for probability, right in points:
                 err.print(f"  {what} of probability {probability:.2f}: right in {right:.0%}", markup=False)

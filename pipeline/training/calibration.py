@@ -11,18 +11,24 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
 from pydantic import TypeAdapter, ValidationError
 
 from pipeline.confidence import LEAST, Calibration, Calibrations, calibrate
-from pipeline.errors import TrainingError
+from pipeline.errors import ModelError, TrainingError
 from pipeline.headings import title_in
 from pipeline.llm import ChatModel, FirstLine, complete
 from pipeline.training.rows import Row, Skill
+
+log = structlog.get_logger(__name__)
 
 FILE = "calibration.json"
 """In the adapter's folder."""
 MAX_TOKENS = 64
 """The first line is what counts."""
+MOST_FAILED = 0.05
+"""Share of the questions that may stay without a draft. They are not any questions (long ones take long), so more of them
+would bend what is measured."""
 
 
 Points = tuple[tuple[float, float], ...]
@@ -53,6 +59,8 @@ class Calibrated:
     """SHA-256 of the held-out file."""
     date: str
     """ISO 8601."""
+    failed: int = 0
+    """Further questions that the server did not answer, asked twice."""
     title: Points = ()
     """How often a title of some probability was right; none where that was not looked at."""
     line: Points = ()
@@ -69,13 +77,48 @@ class Calibrated:
 _FILE = TypeAdapter(Calibrated)
 
 
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What became of the drafts for held-out questions."""
+
+    outcomes: tuple[Outcome, ...]
+    failed: int = 0
+    """Questions that the server did not answer, asked twice."""
+
+
 async def observe(
     rows: Sequence[Row], drafter: ChatModel, *, progress: Callable[[int, int], None] | None = None
-) -> list[Outcome]:
+) -> Observed:
     """What becomes of the draft for each draft row.
 
-    Raises `TrainingError` for too few rows or a server that tells no probabilities, and what `ChatModel.stream` raises.
+    A request that fails is repeated once, and then counted like a failed case of an evaluation while the others go on.
+    Raises `TrainingError` for too few rows, a server that tells no probabilities and too many failures; what
+    `ChatModel.stream` raises where the first question fails already.
     """
+    drafts = _to_draft(rows)
+    allowed = min(int(MOST_FAILED * len(drafts)), len(drafts) - LEAST)
+    outcomes: list[Outcome] = []
+    failed = 0
+    for row in drafts:
+        try:
+            outcomes.append(await _outcome(row, drafter))
+        except ModelError as error:
+            failed += 1
+            log.warning("draft_failed", error=str(error), model=drafter.name, failed=failed)
+            if not outcomes:
+                raise  # a server that is down, rather than one question
+            if failed > allowed:
+                raise TrainingError(
+                    f"{failed} of {len(outcomes) + failed} drafts failed, each asked for twice ({error}). At most"
+                    f" {allowed} of {len(drafts)} may; nothing was kept. See the model server's log and calibrate again;"
+                    " for a slow server raise MODEL_FIRST_TOKEN_TIMEOUT."
+                ) from error
+        if progress:
+            progress(len(outcomes) + failed, len(drafts))
+    return Observed(tuple(outcomes), failed)
+
+
+def _to_draft(rows: Sequence[Row]) -> list[Row]:
     drafts = [row for row in rows if row.skill is Skill.DRAFT]
     asked = [row for row in drafts if row.provenance.generator != "rule"]
     drafts = asked if len(asked) >= LEAST else drafts  # nobody asks as a rule does
@@ -84,27 +127,35 @@ async def observe(
             f"{len(drafts)} held-out drafts are too few to calibrate by: at least {LEAST} are needed. "
             "Give `promptai synthesize` more documents or seeds, or a greater --held-out-share."
         )
-    outcomes: list[Outcome] = []
-    for row in drafts:
-        line = FirstLine()
-        text = await complete(drafter, row.prompt, max_tokens=MAX_TOKENS, seen=line)
-        if line.title is None or line.probability is None:
-            raise TrainingError(
-                f"The server tells no probabilities for {drafter.name} (`logprobs`), so its drafts cannot be calibrated: "
-                "they stay trusted by their similarity to the question."
-            )
-        outcomes.append(Outcome(line.title, line.probability, title_in(text) == title_in(row.text)))
-        if progress:
-            progress(len(outcomes), len(drafts))
-    return outcomes
+    return drafts
 
 
-def summary(outcomes: Sequence[Outcome], *, data: str, date: str) -> Calibrated:
-    """What is kept. `outcomes`: of `observe`."""
+async def _outcome(row: Row, drafter: ChatModel) -> Outcome:
+    try:
+        text, line = await _draft(row, drafter)
+    except ModelError as error:
+        log.info("draft_repeated", error=str(error), model=drafter.name)
+        text, line = await _draft(row, drafter)
+    if line.title is None or line.probability is None:
+        raise TrainingError(
+            f"The server tells no probabilities for {drafter.name} (`logprobs`), so its drafts cannot be calibrated: "
+            "they stay trusted by their similarity to the question."
+        )
+    return Outcome(line.title, line.probability, title_in(text) == title_in(row.text))
+
+
+async def _draft(row: Row, drafter: ChatModel) -> tuple[str, FirstLine]:
+    line = FirstLine()
+    return await complete(drafter, row.prompt, max_tokens=MAX_TOKENS, seen=line), line
+
+
+def summary(observed: Observed, *, data: str, date: str) -> Calibrated:
+    """What is kept. `observed`: by `observe`."""
+    outcomes = observed.outcomes
     right = sum(outcome.right for outcome in outcomes) / len(outcomes)
     title = _points([(outcome.title, outcome.right) for outcome in outcomes])
     line = _points([(outcome.line, outcome.right) for outcome in outcomes])
-    return Calibrated(len(outcomes), right, data, date, title, line)
+    return Calibrated(len(outcomes), right, data, date, observed.failed, title, line)
 
 
 def _points(outcomes: Sequence[tuple[float, bool]]) -> Points:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pipeline.confidence import LEAST, Calibration, Calibrations
-from pipeline.errors import TrainingError
+from pipeline.errors import ModelUnavailable, TrainingError
 from pipeline.evaluation.drafts import ReplayedModel
 from pipeline.llm import Message
-from pipeline.llm.scripted import ScriptedChatModel
-from pipeline.training.calibration import FILE, Outcome, observe, read, summary, write
+from pipeline.llm.scripted import Failure, ScriptedChatModel
+from pipeline.training.calibration import FILE, Observed, Outcome, observe, read, summary, write
 from pipeline.training.rows import Provenance, Row, Skill
 
 
@@ -27,7 +28,7 @@ async def test_a_draft_is_right_that_begins_with_the_right_page() -> None:
     drafter = ScriptedChatModel(
         ["Stall Ratio > Formula"] * LEAST + ["Startup Delay > Definition"], logprob=math.log(0.5)
     )
-    outcomes = await observe([row(n) for n in range(LEAST + 1)], drafter)
+    outcomes = (await observe([row(n) for n in range(LEAST + 1)], drafter)).outcomes
     assert [outcome.right for outcome in outcomes] == [True] * LEAST + [False]
     assert (outcomes[0].title, outcomes[0].line) == (pytest.approx(0.5**3), pytest.approx(0.5**4))
 
@@ -49,10 +50,10 @@ def test_what_was_measured_is_kept_beside_the_adapter(tmp_path: Path) -> None:
     """Written whole, read as it was."""
     assert read(tmp_path) is None
     outcomes = [Outcome(0.9, 0.4, True)] * 40 + [Outcome(0.1, 0.05, False)] * 40
-    found = summary(outcomes, data="abc", date="2026-11-25")
+    found = summary(Observed(tuple(outcomes), failed=3), data="abc", date="2026-11-25")
     write(tmp_path, found)
     assert read(tmp_path) == found
-    assert found.right == 0.5
+    assert (found.right, found.questions, found.failed) == (0.5, 80, 3)
     assert found.calibrations == Calibrations(
         title=Calibration(((0.1, 0.0), (0.9, 1.0))), line=Calibration(((0.05, 0.0), (0.4, 1.0)))
     )
@@ -87,5 +88,47 @@ async def test_questions_made_by_rule_count_only_where_there_are_no_others() -> 
     """Nobody asks as a rule does, and what a rule asks is easy."""
     easy = replace(row(0), provenance=Provenance("d", (), "v", "rule"))
     drafter = ScriptedChatModel(lambda messages: "Stall Ratio" if messages[-1].content == "question 0" else "Other")
-    assert len(await observe([easy] * LEAST, drafter)) == LEAST
-    assert not any(outcome.right for outcome in await observe([easy, *(row(n) for n in range(1, LEAST + 1))], drafter))
+    assert len((await observe([easy] * LEAST, drafter)).outcomes) == LEAST
+    observed = await observe([easy, *(row(n) for n in range(1, LEAST + 1))], drafter)
+    assert not any(outcome.right for outcome in observed.outcomes)
+
+
+class Failing:
+    """Fails for a question as often as it is told to, then drafts."""
+
+    def __init__(self, **failures: int) -> None:
+        self.left = failures
+        self.asked = 0
+
+    def __call__(self, messages: Sequence[Message]) -> str | Failure:
+        self.asked += 1
+        name = messages[-1].content.replace("question ", "q")
+        if self.left.get(name, 0):
+            self.left[name] -= 1
+            return Failure(ModelUnavailable(f"no token for {name}"))
+        return "Stall Ratio > Formula"
+
+
+async def test_a_request_that_fails_is_repeated_and_the_others_go_on() -> None:
+    """Once; what fails again is counted, and costs none of the drafts that are there."""
+    script, seen = Failing(q1=1, q7=2), []
+    rows = [row(n) for n in range(2 * LEAST)]
+    observed = await observe(rows, ScriptedChatModel(script), progress=lambda done, total: seen.append((done, total)))
+    assert (len(observed.outcomes), observed.failed, script.asked) == (2 * LEAST - 1, 1, 2 * LEAST + 2)
+    assert seen[-1] == (2 * LEAST, 2 * LEAST)
+
+
+async def test_too_many_failures_are_refused_as_soon_as_they_are_too_many() -> None:
+    """They are not any questions: what is left would not say how often drafts are right."""
+    script = Failing(**{f"q{n}": 2 for n in range(10, 20)})
+    with pytest.raises(TrainingError, match=r"5 of 15 drafts failed.*At most 4 of 80"):
+        await observe([row(n) for n in range(2 * LEAST)], ScriptedChatModel(script))
+    with pytest.raises(TrainingError, match="At most 0"):  # the least that a calibration needs
+        await observe([row(n) for n in range(LEAST)], ScriptedChatModel(Failing(q3=2)))
+
+
+async def test_a_server_that_is_down_is_told_at_the_first_question() -> None:
+    drafter = ScriptedChatModel(Failing(q0=9))
+    with pytest.raises(ModelUnavailable, match="q0"):
+        await observe([row(n) for n in range(2 * LEAST)], drafter)
+    assert len(drafter.requests) == 2
