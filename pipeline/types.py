@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Literal
 
 SHARED = "shared"
 """The tenant whose documents everybody may read."""
@@ -218,11 +217,13 @@ class Timings:
 class Speculation:
     """What became of an attempt not to wait for the draft (`pipeline.speculation`), or not for longer than it is worth."""
 
-    outcome: Literal["kept", "restarted", "skipped", "agreed", "doubted", "named", "added", "waited", "late"]
-    """What was begun without the draft was kept, or begun again. Or nothing was begun before a verdict: no draft was asked
-    for, it began with the title that was found anyway, it was unlikely to be right, it began with the title of another
-    page that the question had found too (which was put first, or only added where it is less likely), or it had to be searched
-    with. Or, whatever had been attempted, it took too long, and the question's own passages stand."""
+    outcome: str
+    """`kept`, `restarted`: what was begun without the draft was kept, or begun again. Or nothing was begun before a verdict:
+    no draft was asked for (`skipped`), it began with the title that was found anyway (`agreed`), it was unlikely to be right
+    (`doubted`), it began with the title of another page that the question had found too, which was put first (`named`) or only
+    added where it is less likely (`added`), or it had to be searched with (`waited`). Or, whatever had been attempted, it took
+    too long (`late`), and the question's own passages stand. Text: in a rolling upgrade, and after a roll-back, answers are
+    read that a newer version stored, with outcomes of its own."""
     wasted_pieces: int = 0
     """Pieces of text that were generated and that nobody saw; a token each, as a rule."""
 
