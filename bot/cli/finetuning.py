@@ -62,6 +62,7 @@ def finetune(
         return
     from pipeline.errors import PipelineError
     from pipeline.training.finetune import Job
+    from pipeline.training.libraries import need_libraries
     from pipeline.training.recipe import read_recipe
 
     _, settings = read_settings()
@@ -70,6 +71,7 @@ def finetune(
         told = read_recipe(file, base=base)
         if base and base != read_recipe(file).base:
             told = told.model_copy(update={"dimensions": None})  # they are another model's
+        need_libraries()
         job = Job(data, told, out, settings.data_dir / "bases", fresh)
         (_forecast if dry else _train)(job)
     except PipelineError as error:
@@ -79,8 +81,10 @@ def finetune(
 def _train_embedder(data: Path, out: Path, recipe: Path | None, base: str | None, fresh: bool) -> None:
     from bot.embedder_training import RECIPE, train
     from pipeline.errors import PipelineError
+    from pipeline.training.libraries import need_libraries
 
     try:
+        need_libraries()
         train(data, out, recipe=recipe or RECIPE, base=base, fresh=fresh)
     except PipelineError as error:
         fail(str(error))
