@@ -102,6 +102,13 @@ class SqlFreshness:
                 result = await connection.execute(update(CitationRow).where(mine).values(told_at=self._now()))
         return result.rowcount > 0
 
+    async def set_untold(self, question_id: str) -> None:
+        """The thread could not be told: it still has to be, by whichever replica comes first."""
+        mine = CitationRow.question_id == question_id
+        with store_errors():
+            async with self._engine.begin() as connection:
+                await connection.execute(update(CitationRow).where(mine).values(told_at=None))
+
     async def _judge(self, connection: AsyncConnection, row: Any) -> int:
         """Mark one citation whose passage is gone, unless its words still stand in the same document: passages are also
         cut anew when only their neighbours changed."""

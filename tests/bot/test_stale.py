@@ -6,11 +6,9 @@ import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 
-import pytest
-
 from bot.errors import DeliveryError, DeliveryRefused, DeliveryUnavailable, StoreUnavailable
 from bot.messages import Platform, Question
-from bot.stale import AT_ONCE, OLDEST, StaleNotices, notice
+from bot.stale import AT_ONCE, OLDEST, TRIES, StaleNotices, notice
 from bot.store.freshness import CHANGED, REMOVED, StaleCitation
 from tests.fakes.delivery import RecordingDelivery
 from tests.fakes.samples import NOW, question
@@ -56,6 +54,9 @@ class Answers:
         self.told.add(question_id)
         return new
 
+    async def set_untold(self, question_id: str) -> None:
+        self.told.remove(question_id)
+
 
 def notices(answers: Answers, delivery: RecordingDelivery, *, days: int = 1) -> StaleNotices:
     return StaleNotices(answers, {Platform.SLACK: delivery}, now=lambda: NOW + timedelta(days=days))
@@ -81,12 +82,45 @@ def test_the_line_says_whose_answer_and_what_happened() -> None:
     assert "sources [1], [2] have changed" in notice([stale("m", 1, REMOVED), stale("m", 2)])
 
 
-@pytest.mark.parametrize("error", [DeliveryRefused("The channel is gone."), DeliveryUnavailable("Slack is down.")])
-async def test_a_line_that_was_not_taken_is_not_tried_again_and_the_others_go_on(error: DeliveryError) -> None:
-    answers, delivery = Answers(stale("m1"), stale("m2")), NotingDelivery(error)
-    assert await notices(answers, delivery).tell() == 0
-    assert await notices(answers, delivery).tell() == 0
+async def test_a_line_that_is_refused_is_not_tried_again_and_the_others_go_on() -> None:
+    answers, delivery = Answers(stale("m1"), stale("m2")), NotingDelivery(DeliveryRefused("The channel is gone."))
+    telling = notices(answers, delivery)
+    assert await telling.tell() == 0
+    assert await telling.tell() == 0
     assert [message for message, _ in delivery.notes] == ["m1", "m2"]
+
+
+async def test_a_platform_that_is_down_is_told_later_by_whoever_comes_first() -> None:
+    answers, delivery = Answers(stale("m1")), NotingDelivery(DeliveryUnavailable("Slack is down."))
+    assert await notices(answers, delivery).tell() == 0
+    delivery.error = None
+    assert await notices(answers, delivery).tell() == 1
+    assert await notices(answers, delivery).tell() == 0
+
+
+async def test_a_platform_that_stays_down_is_given_up() -> None:
+    answers, delivery = Answers(stale("m1")), NotingDelivery(DeliveryUnavailable("Slack is down."))
+    telling = notices(answers, delivery)
+    for _ in range(TRIES + 5):
+        assert await telling.tell() == 0
+    assert len(delivery.notes) == TRIES
+
+
+async def test_what_could_not_be_told_is_tried_again_without_a_change() -> None:
+    """Whether the platform was down or the database."""
+    answers, delivery = Answers(stale("m1")), NotingDelivery(DeliveryUnavailable("Slack is down."))
+    answers.down = 1
+    telling = StaleNotices(answers, {Platform.SLACK: delivery}, now=lambda: NOW, again=0)
+    running = asyncio.create_task(telling.run(asyncio.Event()))
+    while len(delivery.notes) < 2:
+        await asyncio.sleep(0)
+    delivery.error = None
+    while not answers.told or len(delivery.notes) < 3:
+        await asyncio.sleep(0)
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert len(delivery.notes) == 3  # nothing is left to tell
+    running.cancel()
 
 
 async def test_what_another_replica_told_is_not_told_again() -> None:

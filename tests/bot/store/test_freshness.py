@@ -126,6 +126,9 @@ async def test_a_thread_is_told_once(world: World) -> None:
     assert not await world.freshness.set_told(question().id)
     assert await world.freshness.stale(untold=True) == []
     assert len(await world.freshness.stale()) == 1
+    await world.freshness.set_untold(question().id)
+    assert len(await world.freshness.stale(untold=True)) == 1
+    assert await world.freshness.set_told(question().id)
 
 
 async def test_an_answer_that_is_stored_twice_cites_once(world: World) -> None:
