@@ -21,21 +21,21 @@ from pathlib import Path
 import numpy as np
 import structlog
 
-from benchmarks.waiting_drafts import WORDS, Kind, Known, gather
+from benchmarks.retrieval import gain
+from benchmarks.waiting_drafts import gather
+from benchmarks.waiting_known import WORDS, Kind, Known, key
 from benchmarks.waiting_server import A100, H100, SMALL, Gpus, JumpingLoop, Server, SimulatedModel
 from pipeline.answering import AnsweringOptions, AnsweringPipeline
-from pipeline.confidence import BELIEVED, Calibration, Calibrations
 from pipeline.evaluation.bootstrap import RESAMPLES, SEED
 from pipeline.evaluation.cases import Case, read_cases
 from pipeline.evaluation.corpus import in_section, page_of
 from pipeline.speculation import Drafting
 from pipeline.types import SHARED, Answer, AnswerReady, Findings, Hit, Mode
+from pipeline.verdict import BOUNDS, Bounds
 
 SEARCH_SECONDS = 0.03
 PREFER_SECONDS = 0.005
 ANSWER = "Set the value in the configuration and start the cluster again, then look at the dashboard [1]."
-HONEST = Calibrations(title=Calibration(((0.0, 0.0), (1.0, 1.0))))
-"""The replayed probabilities are calibrated already."""
 
 
 class KnownPassages:
@@ -52,11 +52,11 @@ class KnownPassages:
         draft: str | None,
         tenant: str,  # noqa: ARG002
         k: int,  # noqa: ARG002
-        trust: float | None = None,  # noqa: ARG002
+        trust: float | None = None,
     ) -> tuple[Hit, ...]:
         await asyncio.sleep(SEARCH_SECONDS)
         known = self._found[question]
-        return (known.alone if draft is None else known.drafted[self._kind, draft]).shown
+        return (known.alone if draft is None else known.drafted[key(self._kind, draft, trust)]).shown
 
     async def find(self, question: str, *, tenant: str, k: int) -> Findings:  # noqa: ARG002
         await asyncio.sleep(SEARCH_SECONDS)
@@ -76,6 +76,9 @@ class Policy:
     name: str
     mode: Mode
     drafting: Drafting = Drafting.ALWAYS
+    bounds: Bounds = BOUNDS
+    words: int | None = None
+    """Of a draft, that are waited for at most; None: the kind's."""
 
 
 POLICIES = (
@@ -108,27 +111,32 @@ async def ask(
 ) -> list[Result]:
     server = Server(gpus)
     drafts = Server(small) if small else server
+    return [await ask_one(policy, kind, server, drafts, case, found) for case in cases]
+
+
+async def ask_one(
+    policy: Policy, kind: Kind, server: Server, drafts: Server, case: Case, found: Mapping[str, Known]
+) -> Result:
+    """`drafts`: the server that writes them."""
+    question = case.standalone
+    draft = found[question].drafts[kind]
+    drafter = SimulatedModel(drafts, draft.text, draft.logprobs, draft.tokens)
     options = AnsweringOptions(
-        mode=policy.mode, drafting=policy.drafting, draft_words=WORDS[kind], min_similarity=-1,
-        trained_drafter=kind is not Kind.SAID,
+        mode=policy.mode, drafting=policy.drafting, draft_words=policy.words or WORDS[kind], min_similarity=-1,
+        bounds=policy.bounds, trained_drafter=kind is not Kind.SAID,
     )  # fmt: skip
-    results = []
-    for case in cases:
-        draft = found[case.question].drafts[kind]
-        drafter = SimulatedModel(drafts, draft.text, draft.logprobs)
-        pipeline = AnsweringPipeline(
-            drafter=drafter, answerer=SimulatedModel(server, ANSWER), retriever=KnownPassages(found, kind), options=options,
-            calibrations=HONEST, clock=asyncio.get_running_loop().time,
-        )  # fmt: skip
-        events = pipeline.answer(case.question, tenant=SHARED)
-        answers = [event.answer async for event in events if isinstance(event, AnswerReady)]
-        results.append(result(answers[0], case, found[case.question], kind, drafter.said))
-    return results
+    pipeline = AnsweringPipeline(
+        drafter=drafter, answerer=SimulatedModel(server, ANSWER), retriever=KnownPassages(found, kind), options=options,
+        calibrations=draft.calibrations, clock=asyncio.get_running_loop().time,
+    )  # fmt: skip
+    events = pipeline.answer(question, tenant=SHARED)
+    answers = [event.answer async for event in events if isinstance(event, AnswerReady)]
+    return result(answers[0], case, found[question], kind, drafter.said, policy.bounds.believed)
 
 
-def result(answer: Answer, case: Case, known: Known, kind: Kind, said: int) -> Result:
+def result(answer: Answer, case: Case, known: Known, kind: Kind, said: int, believed: float) -> Result:
     outcome = answer.speculation.outcome if answer.speculation else "waited"
-    hits = [*answer.hits, *behind(answer, outcome, known, kind)]
+    hits = [*answer.hits, *behind(answer, outcome, known, kind, believed)]
     wasted = answer.speculation.wasted_pieces if answer.speculation else 0
     assert answer.timings.first_token is not None
     pages = list(dict.fromkeys(page_of(hit.passage) for hit in hits))
@@ -136,20 +144,20 @@ def result(answer: Answer, case: Case, known: Known, kind: Kind, said: int) -> R
     names = {f"{section.page} {section.name}" for section in case.sections}
     return Result(
         answer.timings.first_token,
-        gain([page == case.pages[0] for page in pages]),
-        gain([section in names for section in sections]) if names else None,
+        gain(pages, frozenset(case.pages)),
+        first_gain([section in names for section in sections]) if names else None,
         outcome, said, wasted,
     )  # fmt: skip
 
 
-def behind(answer: Answer, outcome: str, known: Known, kind: Kind) -> tuple[Hit, ...]:
+def behind(answer: Answer, outcome: str, known: Known, kind: Kind, believed: float) -> tuple[Hit, ...]:
     """What would come after the passages that the answer was written from: nDCG@10 looks at more than it was shown."""
     if answer.draft is None or outcome in ("kept", "skipped", "agreed", "doubted"):
         return known.alone.deep
-    text = answer.draft.text
-    if outcome == "waited" or (kind, text) in known.drafted:
-        return known.drafted[kind, text].deep
-    return known.named[text, outcome != "added" and (answer.draft.trust or 0.0) > BELIEVED].deep
+    text, trust = answer.draft.text, answer.draft.trust
+    if outcome == "waited" or (text, True) not in known.named:
+        return known.drafted[key(kind, text, trust)].deep
+    return known.named[text, outcome != "added" and (trust or 0.0) > believed].deep
 
 
 def section_of(hit: Hit, case: Case) -> str:
@@ -158,7 +166,7 @@ def section_of(hit: Hit, case: Case) -> str:
     return f"{page} {gold.name}" if gold else hit.passage.location
 
 
-def gain(right: Sequence[bool]) -> float:
+def first_gain(right: Sequence[bool]) -> float:
     """nDCG@10 of one relevant item."""
     return 1 / float(np.log2(right.index(True) + 2)) if True in right[:10] else 0.0
 

@@ -13,110 +13,56 @@ evenly over the tokens up to there.
 from __future__ import annotations
 
 import math
-import statistics
 import tempfile
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from enum import StrEnum
-from functools import partial
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks.retrieval_folds import FOLDS, folds_of
+from benchmarks.waiting_known import Clock, Kind, Known, Replayed, everything
 from benchmarks.waiting_server import tokens_of
 from pipeline.answering import AnsweringOptions, Retriever
 from pipeline.confidence import calibrate
 from pipeline.evaluation.cases import Case
-from pipeline.evaluation.corpus import Corpus, in_section, page_of, read_corpus
+from pipeline.evaluation.corpus import Corpus, MemoryCorpus, in_section, page_of, read_corpus
 from pipeline.evaluation.vectors import CachingEmbedder
-from pipeline.headings import SEPARATOR, begun, title_in, title_of
-from pipeline.listing import MOST, find, items_of
+from pipeline.headings import SEPARATOR, title_in, title_of
 from pipeline.retrieval import SentenceTransformerEmbedder, Weights
-from pipeline.types import SHARED, Hit, Passage
+from pipeline.types import SHARED, Hit
 
-SHOWN = AnsweringOptions().passages
-DEPTH = 50
 LEAST_TRUST = 0.001
 
 
-class Kind(StrEnum):
-    """See the module."""
-
-    SAID = "said"
-    KNOWN = "known"
-    GOLD = "gold"
-
-
-WORDS = {Kind.SAID: 48, Kind.KNOWN: 12, Kind.GOLD: 12}
-"""Of a draft, that are waited for at most."""
-
-
-@dataclass(frozen=True)
-class Replayed:
-    """A draft."""
-
-    text: str
-    trust: float | None = None
-    """How likely it is right."""
-    logprobs: Sequence[float] | None = None
-    """Of its tokens."""
-
-    def first(self, words: int | None) -> str:
-        """Its first words, or all of it."""
-        return self.text if words is None else " ".join(self.text.split()[:words])
-
-
-@dataclass(frozen=True)
-class Hits:
-    """What one search finds."""
-
-    shown: tuple[Hit, ...]
-    """As the product asks for them: their length is what an answer waits for."""
-    deep: tuple[Hit, ...]
-    """Enough for nDCG@10."""
-
-
-@dataclass
-class Known:
-    """Everything that any policy will find for one question."""
-
-    titles: tuple[str, ...]
-    alone: Hits
-    """By the question."""
-    drafts: dict[Kind, Replayed] = field(default_factory=dict)
-    drafted: dict[tuple[Kind, str], Hits] = field(default_factory=dict)
-    """By question and draft."""
-    named: dict[tuple[str, bool], Hits] = field(default_factory=dict)
-    """By the title that comes first, or second where False."""
+@asynccontextmanager
+async def opened(documents: Path, cache: Path | None) -> AsyncIterator[MemoryCorpus]:
+    """A corpus. `cache`: folder that keeps vectors between runs."""
+    real = SentenceTransformerEmbedder()
+    embedder = CachingEmbedder(real, cache)
+    with tempfile.TemporaryDirectory() as scratch:
+        yield await read_corpus(documents, embedder, Path(scratch))
+    embedder.save()
+    await real.close()
 
 
 async def gather(
     folder: Path, cases: Sequence[Case], model: str, kinds: Sequence[Kind], cache: Path | None
 ) -> dict[str, Known]:
     """By question. Prints how long searching takes here, and putting a page first."""
-    real = SentenceTransformerEmbedder()
-    embedder = CachingEmbedder(real, cache)
-    with tempfile.TemporaryDirectory() as scratch:
-        corpus = await read_corpus(folder / "corpus.jsonl", embedder, Path(scratch))
+    async with opened(folder / "corpus.jsonl", cache) as corpus:
         retriever = corpus.retriever(Weights())
-        titles = sorted({title_of(p) for page in await corpus.pages() for p in await corpus.passages(page)})
-        best = [
-            (await retriever.retrieve(case.drafts[model].strip(), draft=None, tenant=SHARED, k=10))[0] for case in cases
-        ]
-        trusts = calibrated(cases, best)
+        titles = await titles_in(corpus)
+        best = await best_hits(cases, model, retriever)
         found, clock = {}, Clock()
-        for case, hit, trust in zip(cases, best, trusts, strict=True):
-            gold = " > ".join((await gold_passage(case, corpus)).heading_path)
+        for case, hit, trust in zip(cases, best, calibrated(cases, best), strict=True):
             every = {
                 Kind.SAID: Replayed(said_by(case, model)),
                 Kind.KNOWN: trained(" > ".join(hit.passage.heading_path), trust, titles),
-                Kind.GOLD: trained(gold, 1.0, titles),
+                Kind.GOLD: trained(await gold_path(case, corpus), 1.0, titles),
             }
-            found[case.question] = await everything(case, {kind: every[kind] for kind in kinds}, retriever, clock)
-    embedder.save()
-    await real.close()
+            chosen = {kind: every[kind] for kind in kinds}
+            found[case.standalone] = await everything(case.standalone, chosen, retriever, clock)
     right = np.mean([page_of(hit.passage) == case.pages[0] for hit, case in zip(best, cases, strict=True)])
     print(
         f"known: {right:.0%} name the gold page. Here searching took {clock.search}, putting a page first {clock.prefer} (median)."
@@ -124,44 +70,16 @@ async def gather(
     return found
 
 
-class Clock:
-    """Seconds that searching took here, and putting a page first."""
-
-    def __init__(self) -> None:
-        self.searches: list[float] = []
-        self.preferences: list[float] = []
-
-    @property
-    def search(self) -> str:
-        return f"{statistics.median(self.searches) * 1000:.0f} ms"
-
-    @property
-    def prefer(self) -> str:
-        return f"{statistics.median(self.preferences) * 1000:.1f} ms" if self.preferences else "no time"
+async def titles_in(corpus: Corpus) -> list[str]:
+    """Each once."""
+    return sorted({title_of(passage) for page in await corpus.pages() for passage in await corpus.passages(page)})
 
 
-async def everything(case: Case, drafts: dict[Kind, Replayed], retriever: Retriever, clock: Clock) -> Known:
-    """What the question finds alone, with each draft, and with each page that a draft may name."""
-    began = time.perf_counter()
-    findings = await retriever.find(case.question, tenant=SHARED, k=SHOWN)
-    clock.searches.append(time.perf_counter() - began)
-    deep = await retriever.find(case.question, tenant=SHARED, k=DEPTH)
-    known = Known(findings.titles, Hits(findings.hits, deep.hits), drafts)
-    for kind, draft in drafts.items():
-        for text in {draft.first(None), draft.first(WORDS[kind])}:
-            by = partial(find, retriever, case.question, trust=draft.trust, tenant=SHARED)
-            for query in (text, *items_of(text)[:MOST]):  # the pipeline asks for each item of a list
-                known.drafted[kind, query] = Hits(await by(query, k=SHOWN), await by(query, k=DEPTH))
-    for kind in drafts.keys() - {Kind.SAID}:
-        text = drafts[kind].text
-        for title in {begun(text[:end], findings.titles) for end in range(len(text) + 1)} - {None}:
-            assert title is not None
-            for first in (True, False):
-                began = time.perf_counter()
-                shown = await findings.preferring(title, first)
-                clock.preferences.append(time.perf_counter() - began)
-                known.named[title, first] = Hits(shown, await deep.preferring(title, first))
-    return known
+async def best_hits(cases: Sequence[Case], model: str, retriever: Retriever) -> list[Hit]:
+    """What the model's draft for each question, without the question, retrieves best."""
+    return [
+        (await retriever.retrieve(case.drafts[model].strip(), draft=None, tenant=SHARED, k=10))[0] for case in cases
+    ]
 
 
 def said_by(case: Case, model: str) -> str:
@@ -169,13 +87,13 @@ def said_by(case: Case, model: str) -> str:
     return "".join(tokens_of(case.drafts[model].strip())[: AnsweringOptions().draft_tokens]).strip()
 
 
-def calibrated(cases: Sequence[Case], best: Sequence[Hit]) -> list[float]:
-    """For each draft how likely its passage is of the right page, from the other folds' drafts."""
+def calibrated(cases: Sequence[Case], best: Sequence[Hit], without: int = -1) -> list[float]:
+    """For each draft how likely its passage is of the right page, from the drafts of the other folds, and not of `without`."""
     folds = folds_of([case.pages[0] for case in cases])
     outcomes = [(hit.score, page_of(hit.passage) == case.pages[0]) for case, hit in zip(cases, best, strict=True)]
     trusts = [0.0] * len(cases)
     for fold in range(FOLDS):
-        calibration = calibrate([outcomes[at] for at in np.flatnonzero(folds != fold)])
+        calibration = calibrate([outcomes[at] for at in np.flatnonzero((folds != fold) & (folds != without))])
         assert calibration is not None
         for at in np.flatnonzero(folds == fold):
             trusts[at] = max(LEAST_TRUST, calibration.right(outcomes[at][0]))
@@ -183,18 +101,18 @@ def calibrated(cases: Sequence[Case], best: Sequence[Hit]) -> list[float]:
 
 
 def trained(path: str, trust: float, titles: Sequence[str]) -> Replayed:
-    """A trained drafter's draft. See the module for its tokens' probabilities."""
+    """A trained drafter's draft. `trust`: how likely it is right. See the module for its tokens' probabilities."""
     tokens = tokens_of(path)
     title = tokens_of(path.partition(SEPARATOR)[0])
     texts = [title_in("".join(title[:count])) for count in range(1, len(title) + 1)]
     folded = [title_in(each) for each in titles]
     open_for = 1 + sum(sum(each.startswith(text) for each in folded) > 1 for text in texts[:-1])
     each = math.log(trust) / open_for
-    return Replayed(path, trust, [each if at < open_for else 0.0 for at in range(len(tokens))])
+    return Replayed(path, [each if at < open_for else 0.0 for at in range(len(tokens))])
 
 
-async def gold_passage(case: Case, corpus: Corpus) -> Passage:
-    """The first of the gold section, or of the gold page."""
+async def gold_path(case: Case, corpus: Corpus) -> str:
+    """The heading path of the gold section, or of the gold page."""
     passages = await corpus.passages(case.pages[0])
     gold = [p for p in passages for section in case.sections if in_section(p, section.name)]
-    return (gold or list(passages[:1]))[0]
+    return " > ".join((gold or list(passages[:1]))[0].heading_path)

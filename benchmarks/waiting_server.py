@@ -55,15 +55,16 @@ class Request:
 class Server:
     """Continuous batching with chunked prefill and a prefix cache, by the formulas above."""
 
-    def __init__(self, gpus: Gpus) -> None:
+    def __init__(self, gpus: Gpus, seen: Sequence[str] = ()) -> None:
+        """`seen`: prompts that its prefix cache holds from the start."""
         self._gpus = gpus
         self._active: list[Request] = []
-        self._cache: list[str] = []
+        self._cache = list(seen)
         self._engine: asyncio.Task[None] | None = None
 
-    def submit(self, prompt: str, text: str, max_tokens: int) -> Request:
+    def submit(self, prompt: str, tokens: Sequence[str], max_tokens: int) -> Request:
         cached = max((common(prompt, known) for known in self._cache), default=0)
-        request = Request(prompt, max(1, (len(prompt) - cached) // 4), tokens_of(text)[:max_tokens])
+        request = Request(prompt, max(1, (len(prompt) - cached) // 4), list(tokens[:max_tokens]))
         self._active.append(request)
         if self._engine is None or self._engine.done():
             self._engine = asyncio.create_task(self._run())
@@ -104,10 +105,12 @@ class SimulatedModel:
 
     name = "simulated"
 
-    def __init__(self, server: Server, text: str, logprobs: Sequence[float] | None = None) -> None:
-        """`logprobs`: of the text's tokens; None: it tells no probabilities."""
+    def __init__(
+        self, server: Server, text: str, logprobs: Sequence[float] | None = None, tokens: Sequence[str] | None = None
+    ) -> None:
+        """`logprobs`: of the text's tokens; None: it tells no probabilities. `tokens`: None: as `tokens_of` cuts the text."""
         self._server = server
-        self._text = text
+        self._tokens = tokens_of(text) if tokens is None else tokens
         self._logprobs = logprobs
         self.said = 0
         """Tokens."""
@@ -121,8 +124,8 @@ class SimulatedModel:
         stop: Sequence[str] = (),  # noqa: ARG002
         seen: Seen | None = None,
     ) -> AsyncGenerator[str, None]:
-        prompt = "\n".join(message.content for message in messages)
-        request = self._server.submit(prompt, self._text, max_tokens)
+        prompt = prompt_of(messages)
+        request = self._server.submit(prompt, self._tokens, max_tokens)
         try:
             while (token := await request.out.get()) is not None:
                 if seen and self._logprobs:
@@ -154,6 +157,10 @@ class JumpingLoop(asyncio.SelectorEventLoop):
 
     def time(self) -> float:
         return self._jumping.now
+
+
+def prompt_of(messages: Sequence[Message]) -> str:
+    return "\n".join(message.content for message in messages)
 
 
 def common(one: str, other: str) -> int:

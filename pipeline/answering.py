@@ -20,7 +20,7 @@ import structlog
 from pipeline import prompts
 from pipeline.citations import CitationStream, attribute, citations
 from pipeline.cleaning import clean_text
-from pipeline.confidence import BELIEVED, UNCALIBRATED, Calibrations
+from pipeline.confidence import UNCALIBRATED, Calibrations
 from pipeline.drafting import DRAFT_WAIT, Drafter, Writing
 from pipeline.evidence import Evidence
 from pipeline.follow_ups import standalone
@@ -47,6 +47,7 @@ from pipeline.types import (
     TextDelta,
     Turn,
 )
+from pipeline.verdict import BOUNDS, Bounds
 
 log = structlog.get_logger(__name__)
 
@@ -77,6 +78,8 @@ class AnsweringOptions:
     drafting: Drafting = Drafting.ALWAYS
     draft_words: int = 12
     draft_wait: float = DRAFT_WAIT
+    bounds: Bounds = BOUNDS
+    """When a draft that is not waited for decides; no setting."""
     trained_drafter: bool = False
     """Whether the drafter is an adapter that learned to draft."""
     small_model: bool = False
@@ -154,6 +157,7 @@ class AnsweringPipeline:
             respond=self._respond,
             words=self._options.draft_words,
             headings=self._options.trained_drafter,
+            bounds=self._options.bounds,
         )
         match self._options.drafting:
             case Drafting.SPECULATIVE:
@@ -214,7 +218,7 @@ class AnsweringPipeline:
 
     def _relevant(self, draft: Draft | None, hits: Sequence[Hit]) -> bool:
         """Whether a passage is near the question, or of the page that a believed draft names."""
-        believed = draft is not None and (draft.trust or 0.0) > BELIEVED
+        believed = draft is not None and (draft.trust or 0.0) > self._options.bounds.believed
         if believed and draft and hits and same_title(title_of(hits[0].passage), title_in(draft.text)):
             return True
         return any(hit.relevance >= self._options.min_similarity for hit in hits)

@@ -87,6 +87,14 @@ class Drafter:
 class _TooLate(Exception):
     """The draft was not there in time."""
 
+    def understood(self, text: str, line: FirstLine, *, ended: bool, late: bool = False) -> Said:
+        """What a draft that has come as far as `text` says. `line`: how probable its tokens were."""
+        text = clean_text(text)
+        line_ended = ended or "\n" in text.lstrip()
+        title = self.calibrations.of_title(line, line_ended=line_ended)
+        whole = self.calibrations.of_line(line) if line_ended else None
+        return Said(text, self.model.name, title, whole, self.trained, ended, line.last, late)
+
 
 class Writing:
     """What the model says from memory, as far as it has come.
@@ -116,11 +124,7 @@ class Writing:
         """What it has come to. Raises what no model error explains."""
         if self._task.done():
             self._task.result()
-        text, drafter = clean_text(self.text), self._drafter
-        line_ended = self.ended or "\n" in text.lstrip()
-        title = drafter.calibrations.of_title(self._line, line_ended=line_ended)
-        line = drafter.calibrations.of_line(self._line) if line_ended else None
-        return Said(text, drafter.model.name, title, line, drafter.trained, self.ended, self._line.last, self.late)
+        return self._drafter.understood(self.text, self._line, ended=self.ended, late=self.late)
 
     async def more(self) -> None:
         """Return when there is more to read, or nothing more to come."""

@@ -29,7 +29,7 @@ from pipeline.types import (
     StageStarted,
     TextDelta,
 )
-from pipeline.verdict import Verdict, decide, decided, settle, sure
+from pipeline.verdict import BOUNDS, Bounds, Verdict, decide, decided, settle, sure
 
 
 class Drafting(StrEnum):
@@ -62,18 +62,15 @@ class Steps:
     """Of the draft, that are waited for at most."""
     headings: bool
     """Whether the drafter begins with the heading path of a passage."""
+    bounds: Bounds = BOUNDS
 
 
-CHANGED = 1
-"""Passages that may differ without mattering; the best one always matters."""
-
-
-def unchanged(first: Sequence[Hit], hits: Sequence[Hit]) -> bool:
+def unchanged(first: Sequence[Hit], hits: Sequence[Hit], changed: int = BOUNDS.changed) -> bool:
     """Whether an answer begun from `first` may stand where `hits` was found in the end."""
     if not first or not hits:
         return not hits
     before, after = {hit.passage.id for hit in first}, {hit.passage.id for hit in hits}
-    return hits[0].passage.id in before and len(after - before) <= CHANGED
+    return hits[0].passage.id in before and len(after - before) <= changed
 
 
 def in_cache_order(first: Sequence[Hit], hits: Sequence[Hit]) -> tuple[Hit, ...]:
@@ -93,12 +90,12 @@ async def gated(steps: Steps, run: Run) -> Events:
     writing = steps.begin(run) if steps.headings else None
     try:
         found = await steps.find(run)
-        verdict = Verdict("skipped") if writing is None and sure(found.hits) else None
+        verdict = Verdict("skipped") if writing is None and sure(found.hits, steps.bounds.sure_rank) else None
         if verdict is None:
             writing = writing or steps.begin(run)
-            if (verdict := decide(writing.said, found, steps.words)) is None:
+            if (verdict := decide(writing.said, found, steps.words, steps.bounds)) is None:
                 yield StageStarted(Stage.DRAFTING)
-                verdict = await decided(writing, found, steps.words)
+                verdict = await decided(writing, found, steps.words, steps.bounds)
     finally:
         if writing is not None:
             await writing.close()
@@ -121,13 +118,13 @@ async def speculative(steps: Steps, run: Run) -> Events:
     try:
         found = await steps.find(run)
         held = HeldAnswer(steps.respond(run.fork(), None, found.hits))
-        verdict = await decided(writing, found, steps.words)
+        verdict = await decided(writing, found, steps.words, steps.bounds)
         await writing.close()
         hits = await settle(verdict, found, lambda draft: steps.retrieve(run, draft))
         run.decided()
         if verdict.draft:
             yield DraftReady(verdict.draft)
-        if unchanged(found.hits, hits):
+        if unchanged(found.hits, hits, steps.bounds.changed):
             yield PassagesFound(found.hits)
             async for event in held.release():
                 yield _seen(event, run, verdict) if isinstance(event, AnswerReady) else event

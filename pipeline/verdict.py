@@ -17,6 +17,27 @@ from pipeline.types import Draft, Findings, Hit
 
 
 @dataclass(frozen=True, slots=True)
+class Bounds:
+    """When a draft that is not waited for decides. `benchmarks/drafting_folds.py` measures other values, chosen on folds."""
+
+    doubted: float = DOUBTED
+    """A title that is right no oftener than this changes nothing, 0 to 1."""
+    believed: float = BELIEVED
+    """One that is right oftener than this comes first, 0 to 1; between the two it is only added."""
+    settled: float = 0.9
+    """A drafter whose last token was so probable knows how it goes on: its trust will not fall much more."""
+    near: int = 10
+    """Titles that the best page's has to be told from. To agree with what was found anyway takes less than to overrule it."""
+    sure_rank: int = 3
+    """The question is sure where its best passage is among the first so many of every list; 0: never."""
+    changed: int = 1
+    """Passages that may differ under a running answer that is kept; the best one always matters."""
+
+
+BOUNDS = Bounds()
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """What becomes of the question's own passages."""
 
@@ -27,34 +48,24 @@ class Verdict:
     """What was named."""
 
 
-SURE_RANK = 3
-"""Sure: the best passage is among the first so many of every list."""
-
-
-def sure(hits: Sequence[Hit]) -> bool:
+def sure(hits: Sequence[Hit], rank: int = BOUNDS.sure_rank) -> bool:
     """Whether vectors and keywords agree on the best passage: then a draft seldom finds a better one."""
     fused = [found for found in hits[0].found_by if found.weight > 0] if hits else []  # a reranker only orders them
-    return len(fused) > 1 and all(found.rank <= SURE_RANK for found in fused)
+    return len(fused) > 1 and all(found.rank <= rank for found in fused)
 
 
-NEAR = 10
-"""Titles that the best page's has to be told from. To agree with what was found anyway takes less than to overrule it."""
-SETTLED = 0.9
-"""A drafter whose last token was so probable knows how it goes on: its trust will not fall much more."""
-
-
-async def decided(writing: Writing, found: Findings, words: int) -> Verdict:
+async def decided(writing: Writing, found: Findings, words: int, bounds: Bounds = BOUNDS) -> Verdict:
     """The verdict, as soon as the draft, or its first `words`, allows one."""
-    while (verdict := decide(writing.said, found, words)) is None:
+    while (verdict := decide(writing.said, found, words, bounds)) is None:
         await writing.more()
     return verdict
 
 
-def decide(said: Said, found: Findings, words: int) -> Verdict | None:
+def decide(said: Said, found: Findings, words: int, bounds: Bounds = BOUNDS) -> Verdict | None:
     """The verdict of what has been said so far; None where more has to be said."""
     if said.late:
         return Verdict("late")
-    if said.headings and (verdict := _of_title(said, found)):
+    if said.headings and (verdict := _of_title(said, found, bounds)):
         return verdict
     enough = len(said.text.split()) > words  # one more: then the last of them is whole
     if said.ended or enough or (said.headings and said.line_ended):
@@ -62,22 +73,22 @@ def decide(said: Said, found: Findings, words: int) -> Verdict | None:
     return None
 
 
-def _of_title(said: Said, found: Findings) -> Verdict | None:
+def _of_title(said: Said, found: Findings, bounds: Bounds) -> Verdict | None:
     trust = said.title.trust
-    if trust is not None and trust <= DOUBTED:
+    if trust is not None and trust <= bounds.doubted:
         return Verdict("doubted", said.named())
     if not said.text.strip() or not found.hits:
         return None
     best = title_of(found.hits[0].passage)
-    near = begun(said.text, found.titles[:NEAR])
+    near = begun(said.text, found.titles[: bounds.near])
     if near is not None and same_title(near, best):
         return Verdict("agreed", said.named(near))  # what it had begun to say
     title = begun(said.text, found.titles)
     if title is None:
         return None
-    if trust is not None and trust <= BELIEVED:
+    if trust is not None and trust <= bounds.believed:
         return Verdict("added", said.named(title), title)
-    settled = said.line_ended or SEPARATOR in said.text or said.last >= SETTLED
+    settled = said.line_ended or SEPARATOR in said.text or said.last >= bounds.settled
     return Verdict("named", said.named(title), title) if trust is not None and settled else None
 
 

@@ -113,9 +113,9 @@ class Runner:
             return await by(draft=draft.text if draft else None, trust=draft.line.trust if draft else None)
         found = await retriever.find(question, tenant=tenant, k=DEPTH)
         said = Said(draft.text, draft.model, draft.title, draft.line, self._setup.drafts.trained(arm))
-        if not said.headings and sure(found.hits):
+        if not said.headings and sure(found.hits, options.bounds.sure_rank):
             return found.hits
-        verdict = decide(said, found, options.draft_words) or Verdict("waited")
+        verdict = decide(said, found, options.draft_words, options.bounds) or Verdict("waited")
         return await settle(verdict, found, lambda first: by(draft=first.text, trust=first.trust))
 
     async def _answer(self, arm: Arm, case: Case, draft: Written | None) -> tuple[Answer, Answered]:
