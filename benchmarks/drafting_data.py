@@ -6,7 +6,6 @@ judged and without their own. The demo's adapter brings its calibration, of ques
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -31,6 +30,8 @@ from pipeline.types import Findings, Hit
 EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "streaming-qoe"
 PROSE_WORDS = (6, 12, 24, 96)
 """Of prose, that are tried; 48 besides."""
+PATIENCE = 600.0
+"""Seconds for the embedded server: nobody waits for these drafts."""
 
 
 @dataclass(frozen=True)
@@ -128,17 +129,22 @@ async def _known(
 
 
 async def drafts_by(adapter: Path, cases: Sequence[Case], cache: Path) -> dict[str, list[Token]]:
-    """By question. Written by the embedded server on the first call, a minute or two, and read from `cache` after it."""
+    """By question. Written by the embedded server on the first call and read from `cache` after it."""
     file = cache / f"drafts-{file_hash(adapter / 'adapter_model.safetensors')[:16]}.json"
     if not file.exists():
         server = EmbeddedServer(
-            cache, adapters={"drafter": adapter}, as_gguf=partial(converted_adapters, cache=cache / "adapters")
+            cache,
+            adapters={"drafter": adapter},
+            as_gguf=partial(converted_adapters, cache=cache / "adapters"),
+            first_token_timeout=PATIENCE,
+            stall_timeout=PATIENCE,
+            start_timeout=PATIENCE,
         )
         await server.start()
         try:
             model = server.model("drafter")
             questions = [case.standalone for case in cases]
-            written = await asyncio.gather(*(_write(model, question) for question in questions))
+            written = [await _write(model, question) for question in questions]
         finally:
             await server.close()
         file.write_text(json.dumps(dict(zip(questions, written, strict=True))))

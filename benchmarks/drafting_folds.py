@@ -172,19 +172,18 @@ def main() -> None:
     )
     parser.add_argument("--drafts", type=Kind, nargs="*", default=list(Kind), help="on Ray: known, said, gold; or none")
     parser.add_argument("--adapter", type=Path, default=EXAMPLE / "adapter", help="drafts for the example corpus")
+    parser.add_argument("--no-example", action="store_true", help="leave the example corpus out")
     options = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
     options.cache.mkdir(parents=True, exist_ok=True)
     print(HEAD)
-    for data in (
-        asyncio.run(ray(options.folder, options.model, options.drafts, options.cache)) if options.drafts else []
-    ):
-        show(Bench(data))
-    dev: Bench | None = None
-    for data in asyncio.run(example(options.adapter, options.cache)):
-        bench = Bench(data)
-        show(bench, dev)
-        dev = bench
+    if options.drafts:
+        for data in asyncio.run(ray(options.folder, options.model, options.drafts, options.cache)):
+            show(Bench(data))
+    if not options.no_example:
+        dev, test = (Bench(data) for data in asyncio.run(example(options.adapter, options.cache)))
+        show(dev)
+        show(test, dev)
 
 
 def show(bench: Bench, dev: Bench | None = None) -> None:

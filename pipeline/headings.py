@@ -7,6 +7,7 @@ search with but the name of a page, and a name can be recognised before it is sa
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from pipeline.types import Passage
 
@@ -52,5 +53,6 @@ def begun(text: str, titles: Sequence[str]) -> str | None:
     return next(iter(possible.values())) if len(possible) == 1 else None
 
 
+@lru_cache(maxsize=4096)  # a draft is compared with the same titles after each of its tokens
 def _folded(title: str) -> str:
     return " ".join(title.lower().split())

@@ -544,9 +544,13 @@ def test_what_is_sure_and_what_is_unchanged() -> None:
     assert not sure((hit("a", 1, 4),))
     assert not sure((hit("a", 1),))
     assert not sure(())
+    assert sure((hit("a", 1, 4),), rank=4)
+    assert not sure((hit("a", 1, 1),), rank=0)
     assert unchanged(hits("abcde"), hits("edcba"))
     assert unchanged(hits("abcde"), hits("abcdx"))
     assert not unchanged(hits("abcde"), hits("abcxy"))
     assert not unchanged(hits("abcde"), hits("xabcd"))
     assert not unchanged((), hits("a"))
+    assert unchanged(hits("abcde"), hits("abcxy"), changed=2)
+    assert not unchanged(hits("abcde"), hits("abcdx"), changed=0)
     assert "".join(h.passage.id for h in in_cache_order(hits("abcde"), hits("xbae"))) == "abxe"
