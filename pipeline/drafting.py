@@ -83,10 +83,6 @@ class Drafter:
         """A draft for the run's question, asked for at once. Close it."""
         return Writing(self, prompts.draft_messages(run.question, trained=self.trained), run)
 
-
-class _TooLate(Exception):
-    """The draft was not there in time."""
-
     def understood(self, text: str, line: FirstLine, *, ended: bool, late: bool = False) -> Said:
         """What a draft that has come as far as `text` says. `line`: how probable its tokens were."""
         text = clean_text(text)
@@ -94,6 +90,10 @@ class _TooLate(Exception):
         title = self.calibrations.of_title(line, line_ended=line_ended)
         whole = self.calibrations.of_line(line) if line_ended else None
         return Said(text, self.model.name, title, whole, self.trained, ended, line.last, late)
+
+
+class _TooLate(Exception):
+    """The draft was not there in time."""
 
 
 class Writing:
