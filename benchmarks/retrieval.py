@@ -118,7 +118,7 @@ async def measure(corpus: Corpus, embedder: Embedder, *, folds: bool) -> None:
 def ranked_pages(lists: Lists, pages: dict[str, str], weights: Weights) -> list[str]:
     """The first ten pages."""
     ranked = support_by_page(fuse(weigh(lists, weights), weights.smoothing), pages, weights)
-    return list(dict.fromkeys(pages[candidate.passage_id] for candidate in ranked))[:PAGES]
+    return list(dict.fromkeys(pages[passage_id] for passage_id in ranked))[:PAGES]
 
 
 def report(corpus: Corpus, results: dict[str, Scores], gains: Gains | None, arms: Sequence[str]) -> None:

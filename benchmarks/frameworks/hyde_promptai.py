@@ -71,7 +71,7 @@ async def measure(task: Job) -> None:
     embedder = SentenceTransformerEmbedder()
     engine = open_engine(database_url(None, task.index))
     vectors = ChromaVectors(task.index / "chroma", embedder.fingerprint, timeout=300)
-    (found,) = await vectors.query(SHARED, await embedder.embed(["a question"]), 1)
+    (found,) = await vectors.query([SHARED], await embedder.embed(["a question"]), 1)
     if not found:
         raise SystemExit("The synced vectors are not found: was the index written with another embedder?")
     keywords = TantivyKeywords(task.index / "keywords")

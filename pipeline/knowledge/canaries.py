@@ -109,7 +109,7 @@ class Canaries:
             some = passages[start : start + _AT_ONCE]
             targets = np.ascontiguousarray(rows[start : start + _AT_ONCE])
             for tenant in readable:
-                for matches in await self._vectors.query(tenant, targets, _NEAREST):
+                for matches in await self._vectors.query((tenant,), targets, _NEAREST):
                     found["vectors"].update(match.passage_id for match in matches)
             words = [(passage.text, 1.0) for passage in some]
             matches = await self._keywords.query(readable, words, len(some))

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
@@ -29,6 +30,9 @@ T = TypeVar("T")
 _PREFIX = "promptai"
 _THREADS = 8
 _HTTP_PORTS = {"http": 80, "https": 443}
+
+_Nearest = tuple[Sequence[float], Sequence[str]]
+"""What a collection holds near a vector: distances and ids, nearest first."""
 
 
 class ChromaVectors:
@@ -56,10 +60,15 @@ class ChromaVectors:
         if ids:
             await self._call(self._delete, tenant, ids)
 
-    async def query(self, tenant: str, vectors: Vectors, k: int) -> list[list[Match]]:
+    async def query(self, tenants: Sequence[str], vectors: Vectors, k: int) -> list[list[Match]]:
         if not len(vectors) or k < 1:
             return [[] for _ in vectors]
-        return await self._call(self._query, tenant, vectors, k)
+        names = [self._name(tenant) for tenant in dict.fromkeys(tenants)]
+        if isinstance(self._place, Path):  # a millisecond each: to change threads for each costs more than it saves
+            lists = await self._call(lambda: [self._query(name, vectors, k) for name in names])
+        else:
+            lists = await asyncio.gather(*(self._call(self._query, name, vectors, k) for name in names))
+        return [_matches([each[row] for each in lists], k) for row in range(len(vectors))]
 
     async def vectors(self, tenant: str, ids: Sequence[str]) -> dict[str, Vectors]:
         return await self._call(self._vectors, tenant, ids) if ids else {}
@@ -151,15 +160,12 @@ class ChromaVectors:
             for part in _batches(len(ids), client.get_max_batch_size()):
                 self._with(name, lambda found, part=part: found.delete(ids=list(ids[part])), None)  # type: ignore[misc]
 
-    def _query(self, tenant: str, vectors: Vectors, k: int) -> list[list[Match]]:
-        def nearest(found: Collection) -> list[list[Match]]:
+    def _query(self, name: str, vectors: Vectors, k: int) -> list[_Nearest]:
+        def nearest(found: Collection) -> list[_Nearest]:
             answer = found.query(query_embeddings=np.ascontiguousarray(vectors), n_results=k, include=["distances"])
-            return [
-                [Match(passage_id, 1.0 - float(distance)) for passage_id, distance in zip(ids, distances, strict=True)]
-                for ids, distances in zip(answer["ids"], answer["distances"] or [], strict=True)
-            ]
+            return list(zip(answer["distances"] or [], answer["ids"], strict=True))
 
-        return self._with(self._name(tenant), nearest, [[] for _ in vectors])
+        return self._with(name, nearest, [([], []) for _ in vectors])
 
     def _vectors(self, tenant: str, ids: Sequence[str]) -> dict[str, Vectors]:
         def fetch(found: Collection) -> dict[str, Vectors]:
@@ -180,6 +186,14 @@ class ChromaVectors:
         """Of the tenant's collections, of all embedders."""
         prefix = f"{_PREFIX}.{tenant_key(tenant)}."
         return [collection.name for collection in _collections(client) if collection.name.startswith(prefix)]
+
+
+def _matches(found: Sequence[_Nearest], k: int) -> list[Match]:
+    """The `k` nearest of several collections."""
+    pairs = [pair for distances, ids in found for pair in zip(distances, ids, strict=True)]
+    if len(found) > 1:
+        pairs.sort(key=itemgetter(0))  # stable: equals keep the collections' order
+    return [Match(passage_id, 1.0 - distance) for distance, passage_id in pairs[:k]]
 
 
 class _Failed(Exception):

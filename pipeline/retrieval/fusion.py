@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 
 from pipeline.retrieval.protocols import Match
 from pipeline.retrieval.weights import Weights
@@ -47,41 +47,51 @@ class Ranking:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A passage that at least one list holds."""
+    """A passage that at least one list holds, and how well it did."""
 
     passage_id: str
     score: float
-    """Sum over the lists of weight / (smoothing + rank)."""
-    found_by: tuple[FoundBy, ...]
+    """Sum over the lists of weight / (smoothing + rank), with what its page adds."""
+    besides: tuple[FoundBy, ...] = ()
+    """What else has ordered it, after the lists: a reranker."""
 
 
-def fuse(rankings: Sequence[Ranking], smoothing: float) -> list[Candidate]:
-    """All passages of all lists, best first; equal scores keep the order of the lists."""
-    found: dict[str, list[FoundBy]] = {}
+def fuse(rankings: Sequence[Ranking], smoothing: float) -> dict[str, float]:
+    """Passage id -> sum over the lists of weight / (smoothing + rank).
+
+    All passages of all lists, best first; equal scores keep the order of the lists.
+    """
+    scores: dict[str, float] = {}
+    for ranking in rankings:
+        if ranking.weight > 0:
+            for place, match in enumerate(ranking.matches, start=1):
+                share = ranking.weight / (smoothing + place)
+                scores[match.passage_id] = scores.get(match.passage_id, 0.0) + share
+    return _best_first(scores)
+
+
+def found_by(rankings: Sequence[Ranking], passage_ids: Container[str]) -> dict[str, tuple[FoundBy, ...]]:
+    """Which lists hold these passages, and where: told of the few that are shown, since hundreds are found."""
+    found: dict[str, tuple[FoundBy, ...]] = {}
     for ranking in rankings:
         if ranking.weight > 0:
             for rank, match in enumerate(ranking.matches, start=1):
-                entry = FoundBy(ranking.query, rank, match.score, ranking.weight)
-                found.setdefault(match.passage_id, []).append(entry)
-    candidates = (
-        Candidate(passage_id, sum(entry.weight / (smoothing + entry.rank) for entry in entries), tuple(entries))
-        for passage_id, entries in found.items()
-    )
-    return _best_first(candidates)
+                if match.passage_id in passage_ids:
+                    entry = FoundBy(ranking.query, rank, match.score, ranking.weight)
+                    found[match.passage_id] = (*found.get(match.passage_id, ()), entry)
+    return found
 
 
-def support_by_page(candidates: Sequence[Candidate], pages: Mapping[str, str], weights: Weights) -> list[Candidate]:
+def support_by_page(scores: Mapping[str, float], pages: Mapping[str, str], weights: Weights) -> dict[str, float]:
     """Add to each score `page_support` of its page's: the sum of the page's best `page_passages` scores.
 
-    `pages`: passage id -> document id, of all candidates. `candidates` and result: best first.
+    `pages`: passage id -> document id, of all of them. `scores` (by passage id) and result: best first.
     """
-    scores: defaultdict[str, list[float]] = defaultdict(list)
-    for candidate in candidates:
-        scores[pages[candidate.passage_id]].append(candidate.score)
-    support = {page: weights.page_support * sum(best[: weights.page_passages]) for page, best in scores.items()}
-    return _best_first(
-        Candidate(each.passage_id, each.score + support[pages[each.passage_id]], each.found_by) for each in candidates
-    )
+    of_page: defaultdict[str, list[float]] = defaultdict(list)
+    for passage_id, score in scores.items():
+        of_page[pages[passage_id]].append(score)
+    support = {page: weights.page_support * sum(best[: weights.page_passages]) for page, best in of_page.items()}
+    return _best_first({passage_id: score + support[pages[passage_id]] for passage_id, score in scores.items()})
 
 
 def weigh(lists: Lists, weights: Weights) -> tuple[Ranking, ...]:
@@ -140,5 +150,5 @@ def merge(lists: Sequence[Sequence[Match]], k: int) -> list[Match]:
     return sorted(chain.from_iterable(lists), key=attrgetter("score"), reverse=True)[:k]
 
 
-def _best_first(candidates: Iterable[Candidate]) -> list[Candidate]:
-    return sorted(candidates, key=attrgetter("score"), reverse=True)  # stable: equals keep their order
+def _best_first(scores: Mapping[str, float]) -> dict[str, float]:
+    return dict(sorted(scores.items(), key=itemgetter(1), reverse=True))  # stable: equals keep their order

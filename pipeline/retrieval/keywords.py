@@ -7,7 +7,9 @@ import shutil
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import product
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -151,7 +153,7 @@ class TantivyKeywords:
             for searcher, boosts in zip(searchers, _comparable(searchers, terms), strict=True)
             for score, address in _search(searcher, boosts, k)
         ]
-        best = sorted(hits, key=lambda hit: -hit[0])[:k]  # before ids are read: that is the dearest part
+        best = sorted(hits, key=itemgetter(0), reverse=True)[:k]  # before ids are read; equals keep the tenants' order
         return [Match(searcher.doc(address)["id"][0], score) for score, searcher, address in best]
 
     def _count(self, tenant: str) -> int:
@@ -175,6 +177,7 @@ class TantivyKeywords:
             raise self._unavailable(self._folder, exc) from exc
 
 
+@cache
 def _schema() -> tantivy.Schema:
     builder = tantivy.SchemaBuilder().add_text_field("id", stored=True, tokenizer_name="raw", index_option="basic")
     for field in FIELDS:

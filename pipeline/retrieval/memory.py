@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 import numpy as np
 
 from pipeline.retrieval.analysis import FIELDS, analyze, field_texts, weighted_terms
+from pipeline.retrieval.fusion import merge
 from pipeline.retrieval.protocols import Match, Vectors
 from pipeline.types import Passage
 
@@ -35,7 +36,11 @@ class MemoryVectors:
             self._tenants.get(tenant, {}).pop(passage_id, None)
         self._matrices.pop(tenant, None)
 
-    async def query(self, tenant: str, vectors: Vectors, k: int) -> list[list[Match]]:
+    async def query(self, tenants: Sequence[str], vectors: Vectors, k: int) -> list[list[Match]]:
+        lists = [self._nearest(tenant, vectors, k) for tenant in dict.fromkeys(tenants)]
+        return [merge([each[row] for each in lists], k) for row in range(len(vectors))]
+
+    def _nearest(self, tenant: str, vectors: Vectors, k: int) -> list[list[Match]]:
         held = self._tenants.get(tenant)
         if not held or not len(vectors) or k < 1:
             return [[] for _ in vectors]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import re
+from functools import lru_cache
 
 _READABLE_CHARACTERS = 40
 _HASH_CHARACTERS = 16
 
 
+@lru_cache(maxsize=10_000)
 def tenant_key(tenant: str) -> str:
     """A name of `[a-z0-9-]` for a tenant: readable, then a hash.
 

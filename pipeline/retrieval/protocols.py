@@ -53,8 +53,11 @@ class VectorIndex(Protocol):
     async def delete(self, tenant: str, ids: Sequence[str]) -> None:
         """Remove passages, whichever embedder wrote them; ids that are not there are no error."""
 
-    async def query(self, tenant: str, vectors: Vectors, k: int) -> list[list[Match]]:
-        """For each row the at most `k` nearest passages, best first; empty lists for a tenant without passages."""
+    async def query(self, tenants: Sequence[str], vectors: Vectors, k: int) -> list[list[Match]]:
+        """For each row the at most `k` nearest passages of all `tenants`, best first; empty lists where none has any.
+
+        Equal scores come in the order of `tenants`.
+        """
 
     async def vectors(self, tenant: str, ids: Sequence[str]) -> dict[str, Vectors]:
         """Stored vectors (shape (dimensions,)) of those ids that exist."""

@@ -60,4 +60,4 @@ class Reranking:
 
 def _explained(ranked: Ranked, rank: int, score: float) -> Ranked:
     candidate, passage = ranked
-    return replace(candidate, found_by=(*candidate.found_by, FoundBy(RERANKER, rank, score, 0.0))), passage
+    return replace(candidate, besides=(FoundBy(RERANKER, rank, score, 0.0),)), passage

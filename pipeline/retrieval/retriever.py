@@ -9,7 +9,7 @@ from functools import partial
 
 import structlog
 
-from pipeline.retrieval.fusion import Candidate, Lists, draft_trust, fuse, merge, support_by_page, weigh
+from pipeline.retrieval.fusion import Candidate, Lists, Ranking, draft_trust, found_by, fuse, support_by_page, weigh
 from pipeline.retrieval.protocols import Embedder, KeywordIndex, Match, VectorIndex, Vectors, Visibility
 from pipeline.retrieval.reranking import Ranked, Reranking
 from pipeline.retrieval.selection import Chosen, select, titled_first, titled_second, titles_of
@@ -119,7 +119,8 @@ class Retriever:
         depth = max(_DEPTH, 4 * k)
         while True:
             query, lists = await self._search(question, tenant, preparing, depth)
-            ranked = await self._visible(fuse(weigh(lists, self._weights), self._weights.smoothing), query, filters)
+            rankings = weigh(lists, self._weights)
+            ranked = await self._visible(fuse(rankings, self._weights.smoothing), query, filters)
             if draft is not None and trust is not None and trust >= self._weights.named:
                 ranked = titled_first(ranked, draft)
             chosen = select(ranked, k, filters)
@@ -127,8 +128,7 @@ class Retriever:
             if len(chosen) == k or exhausted or depth >= _DEEPEST:
                 break
             depth *= 4  # much of what was found is garbage of a sync that has not been collected yet
-        known = {match.passage_id: match.score for match in lists.dense_question}
-        return _Found(ranked, chosen, filters, partial(self._hits, question=query.vectors[0], known=known))
+        return _Found(ranked, chosen, filters, partial(self._hits, rankings=rankings, question=query.vectors[0]))
 
     async def lists(
         self, question: str, *, draft: str | None, tenant: str, depth: int, trust: float | None = None
@@ -153,46 +153,46 @@ class Retriever:
     ) -> tuple[_Query, Lists]:
         """The question's keywords need no vector: they are looked up while it is encoded."""
         query, keyword = await asyncio.gather(preparing, self._keyword(_read_by(tenant), question, depth))
-        by_tenant, drafts = await asyncio.gather(
-            asyncio.gather(*(self._vectors.query(each, query.vectors, depth) for each in query.tenants)),
-            asyncio.gather(*(self._keyword(query.tenants, text, depth) for text in query.texts[1:])),
-        )
-        dense = [merge([lists[row] for lists in by_tenant], depth) for row in range(len(query.texts))]
-        if not drafts:
-            return query, Lists(dense[0], keyword)
-        return query, Lists(dense[0], keyword, dense[1], drafts[0], query.similarity, query.trust)
+        searching = self._vectors.query(query.tenants, query.vectors, depth)
+        if len(query.texts) == 1:
+            return query, Lists((await searching)[0], keyword)
+        dense, draft = await asyncio.gather(searching, self._keyword(query.tenants, query.texts[1], depth))
+        return query, Lists(dense[0], keyword, dense[1], draft, query.similarity, query.trust)
 
     async def _keyword(self, tenants: tuple[str, ...], text: str, depth: int) -> list[Match]:
         return await self._keywords.query(tenants, [(text, 1.0)], depth)
 
-    async def _visible(self, candidates: Sequence[Candidate], query: _Query, filters: Filters) -> list[Ranked]:
+    async def _visible(self, scores: Mapping[str, float], query: _Query, filters: Filters) -> list[Ranked]:
         """What may be shown, best first.
 
         The catalog is asked about all candidates: the tail is hardly ever shown, but supports its pages.
         """
         tenants = query.tenants
-        visible = await self._visibility.visible(tenants, [candidate.passage_id for candidate in candidates])
+        visible = await self._visibility.visible(tenants, list(scores))
         passages = {passage_id: passage for passage_id, passage in visible.items() if _may_be_shown(passage, tenants)}
         pages = {passage_id: f"{passage.tenant}/{passage.document_id}" for passage_id, passage in passages.items()}
-        ranked = support_by_page(
-            [candidate for candidate in candidates if candidate.passage_id in passages], pages, self._weights
-        )
-        pairs = [(candidate, passages[candidate.passage_id]) for candidate in ranked]
+        shown = {passage_id: score for passage_id, score in scores.items() if passage_id in passages}
+        supported = support_by_page(shown, pages, self._weights)
+        pairs = [(Candidate(passage_id, score), passages[passage_id]) for passage_id, score in supported.items()]
         if self._reranking is not None:
             pairs = [(candidate, passage) for candidate, passage in pairs if filters.allow(passage)]
             pairs = await self._reranking.reorder(query.texts[0], pairs)
         return pairs
 
-    async def _hits(self, chosen: Sequence[Chosen], question: Vectors, known: Mapping[str, float]) -> tuple[Hit, ...]:
-        missing = [each.best for each in chosen if each.best.id not in known]
-        similarities = {**known, **await self._similarities.of(missing, question)}
+    async def _hits(
+        self, chosen: Sequence[Chosen], rankings: Sequence[Ranking], question: Vectors
+    ) -> tuple[Hit, ...]:
+        reasons = found_by(rankings, {each.candidate.passage_id for each in chosen})
+        near_question = {match.passage_id: match.score for match in rankings[0].matches}
+        missing = [each.best for each in chosen if each.candidate.passage_id not in near_question]
+        similarities = {**near_question, **(await self._similarities.of(missing, question) if missing else {})}
         return tuple(
             Hit(
                 each.shown,
                 each.candidate.score,
-                each.candidate.found_by,
+                (*reasons[each.candidate.passage_id], *each.candidate.besides),
                 # a passage without a vector was removed this instant: similar to nothing, as far as anybody can tell
-                min(1.0, max(-1.0, similarities.get(each.best.id, 0.0))),
+                min(1.0, max(-1.0, similarities.get(each.candidate.passage_id, 0.0))),
                 each.neighbours,
             )
             for each in chosen

@@ -42,40 +42,47 @@ def vectors(*angles: float) -> Vectors:
 
 async def test_the_nearest_come_first_with_their_cosine(index: VectorIndex) -> None:
     await index.upsert("acme", ["right", "up", "left"], vectors(0, 90, 180))
-    [matches] = await index.query("acme", vectors(10), 3)
+    [matches] = await index.query(["acme"], vectors(10), 3)
     assert [match.passage_id for match in matches] == ["right", "up", "left"]
     np.testing.assert_allclose([match.score for match in matches], np.cos(np.radians([10, 80, 170])), atol=1e-4)
 
 
 async def test_each_query_vector_gets_its_own_list(index: VectorIndex) -> None:
     await index.upsert("acme", ["right", "up"], vectors(0, 90))
-    lists = await index.query("acme", vectors(80, 5), 1)
+    lists = await index.query(["acme"], vectors(80, 5), 1)
     assert [[match.passage_id for match in matches] for matches in lists] == [["up"], ["right"]]
 
 
 async def test_asking_for_more_than_there_are_returns_all(index: VectorIndex) -> None:
     await index.upsert("acme", ["right", "up"], vectors(0, 90))
-    [matches] = await index.query("acme", vectors(0), 50)
+    [matches] = await index.query(["acme"], vectors(0), 50)
     assert len(matches) == 2
 
 
 async def test_a_tenant_without_passages_has_no_matches(index: VectorIndex) -> None:
-    assert await index.query("acme", vectors(0, 90), 5) == [[], []]
+    assert await index.query(["acme"], vectors(0, 90), 5) == [[], []]
     assert await index.vectors("acme", ["right"]) == {}
     assert await index.count("acme") == 0
 
 
 async def test_no_query_vectors_give_no_lists(index: VectorIndex) -> None:
     await index.upsert("acme", ["right"], vectors(0))
-    assert await index.query("acme", vectors(), 5) == []
+    assert await index.query(["acme"], vectors(), 5) == []
 
 
 async def test_tenants_do_not_see_each_other_even_if_only_case_differs(index: VectorIndex) -> None:
     await index.upsert("acme", ["mine"], vectors(0))
     await index.upsert("ACME", ["theirs"], vectors(0))
-    [matches] = await index.query("acme", vectors(0), 5)
+    [matches] = await index.query(["acme"], vectors(0), 5)
     assert [match.passage_id for match in matches] == ["mine"]
     assert await index.vectors("acme", ["theirs"]) == {}
+
+
+async def test_the_nearest_of_several_tenants_come_in_one_list(index: VectorIndex) -> None:
+    await index.upsert("acme", ["near", "far"], vectors(10, 90))
+    await index.upsert("umbrella", ["between"], vectors(40))
+    lists = await index.query(["acme", "nobody", "umbrella"], vectors(0, 90), 2)
+    assert [[match.passage_id for match in matches] for matches in lists] == [["near", "between"], ["far", "between"]]
 
 
 async def test_upserting_an_id_again_replaces_its_vector(index: VectorIndex) -> None:
@@ -89,7 +96,7 @@ async def test_upserting_an_id_again_replaces_its_vector(index: VectorIndex) -> 
 async def test_deleted_passages_are_found_no_more(index: VectorIndex) -> None:
     await index.upsert("acme", ["a", "b"], vectors(0, 10))
     await index.delete("acme", ["a"])
-    [matches] = await index.query("acme", vectors(0), 5)
+    [matches] = await index.query(["acme"], vectors(0), 5)
     assert [match.passage_id for match in matches] == ["b"]
     assert await index.count("acme") == 1
 
@@ -128,7 +135,7 @@ async def test_a_dropped_tenant_is_gone_and_others_stay(index: VectorIndex) -> N
     await index.upsert("umbrella", ["u"], vectors(0))
     await index.drop("acme")
     await index.drop("acme")
-    assert await index.query("acme", vectors(0), 5) == [[]]
+    assert await index.query(["acme"], vectors(0), 5) == [[]]
     assert await index.count("umbrella") == 1
     await index.upsert("acme", ["b"], vectors(0))
     assert await index.count("acme") == 1

@@ -94,7 +94,7 @@ async def test_a_damaged_folder_is_an_error_that_says_how_to_start_again(tmp_pat
     (tmp_path / "chroma.sqlite3").write_bytes(b"not a database at all" * 100)
     index = ChromaVectors(tmp_path, "model-a")
     with pytest.raises(IndexUnavailable, match="promptai sync"):
-        await index.query("acme", ROW, 1)
+        await index.query(["acme"], ROW, 1)
     await index.close()
 
 
@@ -111,7 +111,7 @@ async def test_a_server_that_dies_is_an_error_and_one_that_comes_back_is_used_ag
         index = ChromaVectors(url, "model-a")
         await index.upsert("acme", ["p"], ROW)
     with pytest.raises(IndexUnavailable, match="CHROMA_URL"):
-        await index.query("acme", ROW, 1)
+        await index.query(["acme"], ROW, 1)
     port = int(url.rpartition(":")[2])
     with chroma_server(tmp_path, port=port):
         assert await index.count("acme") == 1
@@ -138,7 +138,7 @@ async def test_a_collection_that_somebody_removed_is_only_empty(tmp_path: Path) 
     assert await index.count("acme") == 1
     other = ChromaVectors(tmp_path, "model-a")
     await other.drop("acme")
-    assert await index.query("acme", ROW, 5) == [[]]
+    assert await index.query(["acme"], ROW, 5) == [[]]
     await index.upsert("acme", ["q"], ROW)
     assert await index.count("acme") == 1
     await index.close()

@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 
 from pipeline.retrieval.fusion import (
-    Candidate,
     Lists,
     Ranking,
     draft_share,
     draft_trust,
+    found_by,
     fuse,
     merge,
     support_by_page,
@@ -27,47 +27,46 @@ def ranking(query: str, *ids: str, weight: float = 1.0) -> Ranking:
 
 def test_a_passage_in_two_lists_beats_the_first_of_one() -> None:
     fused = fuse([ranking("dense", "a", "b"), ranking("keyword", "c", "b")], smoothing=60)
-    assert fused[0].passage_id == "b"
-    assert fused[0].score == pytest.approx(2 / 62)
+    assert list(fused) == ["b", "a", "c"]
+    assert fused["b"] == pytest.approx(2 / 62)
 
 
-def test_each_candidate_says_which_lists_found_it_where_and_with_what_weight() -> None:
-    fused = fuse([ranking("dense", "a", "b"), ranking("keyword", "b", weight=0.5)], smoothing=60)
-    assert [
-        (by.query, by.rank, by.score, by.weight) for by in next(c for c in fused if c.passage_id == "b").found_by
-    ] == [
+def test_a_passage_can_be_told_which_lists_found_it_where_and_with_what_weight() -> None:
+    lists = [ranking("dense", "a", "b"), ranking("keyword", "b", weight=0.5), ranking("draft", "b", weight=0)]
+    reasons = found_by(lists, {"b"})
+    assert [(by.query, by.rank, by.score, by.weight) for by in reasons.pop("b")] == [
         ("dense", 2, 0.9, 1.0),
         ("keyword", 1, 1.0, 0.5),
     ]
+    assert reasons == {}
 
 
 def test_weights_decide_between_lists() -> None:
     lists = [ranking("dense", "a", weight=1.0), ranking("keyword", "b", weight=1.5)]
-    assert [candidate.passage_id for candidate in fuse(lists, 60)] == ["b", "a"]
+    assert list(fuse(lists, 60)) == ["b", "a"]
 
 
 def test_a_list_without_weight_finds_nothing() -> None:
-    assert fuse([ranking("dense", "a", weight=0)], 60) == []
+    assert fuse([ranking("dense", "a", weight=0)], 60) == {}
 
 
 def test_equal_scores_keep_the_order_of_the_lists() -> None:
     fused = fuse([ranking("dense", "a"), ranking("keyword", "b")], 60)
-    assert [candidate.passage_id for candidate in fused] == ["a", "b"]
+    assert list(fused) == ["a", "b"]
 
 
 def test_passages_of_a_page_with_several_hits_move_up() -> None:
-    candidates = [Candidate("alone", 1.0, ()), Candidate("first", 0.9, ()), Candidate("second", 0.7, ())]
+    fused = {"alone": 1.0, "first": 0.9, "second": 0.7}
     pages = {"alone": "x", "first": "y", "second": "y"}
-    supported = support_by_page(candidates, pages, Weights(page_support=0.3, page_passages=3))
-    assert [candidate.passage_id for candidate in supported] == ["first", "alone", "second"]
-    assert supported[0].score == pytest.approx(0.9 + 0.3 * 1.6)
+    supported = support_by_page(fused, pages, Weights(page_support=0.3, page_passages=3))
+    assert list(supported) == ["first", "alone", "second"]
+    assert supported["first"] == pytest.approx(0.9 + 0.3 * 1.6)
 
 
 def test_a_long_page_is_supported_by_its_best_passages_only() -> None:
-    candidates = [Candidate(str(i), 1.0, ()) for i in range(10)]
-    pages = dict.fromkeys(map(str, range(10)), "page")
-    supported = support_by_page(candidates, pages, Weights(page_support=0.5, page_passages=2))
-    assert {candidate.score for candidate in supported} == {2.0}
+    fused = {str(i): 1.0 for i in range(10)}
+    supported = support_by_page(fused, dict.fromkeys(fused, "page"), Weights(page_support=0.5, page_passages=2))
+    assert set(supported.values()) == {2.0}
 
 
 @pytest.mark.parametrize(("similarity", "trust"), [(-1, 0), (0.35, 0), (0.45, 0.5), (0.55, 1), (1, 1)])

@@ -114,7 +114,7 @@ async def test_similarity_is_known_of_passages_that_only_keywords_found(world: W
     rows = await world.embedder.embed([question, BILLING.embedded_text])
 
     class BlindVectors(MemoryVectors):
-        async def query(self, tenant, vectors, k):
+        async def query(self, tenants, vectors, k):
             return [[] for _ in vectors]
 
     blind = BlindVectors()

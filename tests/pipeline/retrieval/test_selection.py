@@ -20,7 +20,7 @@ def page(name: str, position: int = 0, *, text: str | None = None, section: str 
 
 
 def chosen(passages: list[Passage], k: int = 5, filters: Filters | None = None) -> list[Chosen]:
-    ranked = [(Candidate(passage.id, 1.0 / (i + 1), ()), passage) for i, passage in enumerate(passages)]
+    ranked = [(Candidate(passage.id, 1.0 / (i + 1)), passage) for i, passage in enumerate(passages)]
     return select(ranked, k, filters or Filters())
 
 
