@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Boolean,
     DateTime,
     Dialect,
@@ -119,6 +120,16 @@ class PassageRow(_Base):
     """This and the next two: copied from the document, so that a query reads one table."""
     release: Mapped[str] = mapped_column(String(60), server_default="")
     fold: Mapped[str] = mapped_column(String(32), server_default="")
+
+
+class SwitchRow(_Base):
+    """One row, in SQLite only: another number after each change of what readers may see (`switches`)."""
+
+    __tablename__ = "switches"
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    number: Mapped[int] = mapped_column(BigInteger)
+    """Random, so that none comes back, not even with a restored backup."""
 
 
 class SyncRow(_Base):

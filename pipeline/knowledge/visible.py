@@ -1,4 +1,4 @@
-"""What readers may see now: SQL decides each time, and what a passage's id already fixes is read only once."""
+"""What readers may see now: SQL decides each time, and only what is not known yet is read."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any, TypeVar
 
-from sqlalchemy import Row, Select, Text, bindparam, func, select
+from sqlalchemy import CompoundSelect, Row, Select, Text, bindparam, func, null, select
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from pipeline.knowledge.tables import PassageRow
+from pipeline.knowledge.seen import Seen
+from pipeline.knowledge.switches import Switches
+from pipeline.knowledge.tables import PassageRow, SwitchRow
 from pipeline.types import Passage
 
 T = TypeVar("T")
@@ -58,47 +60,80 @@ def _of_json(name: str) -> Select[Any]:
     return select(func.json_each(bindparam(name, type_=Text())).table_valued("value").c.value)
 
 
-_SHOWN_SQLITE = str(
-    _SHOWN.where(
-        PassageRow.tenant.in_(_of_json("tenants")), PassageRow.id.in_(_of_json("ids")), PassageRow.visible
-    ).compile(dialect=sqlite.dialect(paramstyle="named"))
+_WHERE_SQLITE = (PassageRow.tenant.in_(_of_json("tenants")), PassageRow.id.in_(_of_json("ids")), PassageRow.visible)
+
+
+def _for_sqlite(statement: Select[Any] | CompoundSelect[Any]) -> str:
+    """The same text however many ids there are: SQLite keeps it prepared."""
+    return str(statement.compile(dialect=sqlite.dialect(paramstyle="named")))
+
+
+_SHOWN_SQLITE = _for_sqlite(_SHOWN.where(*_WHERE_SQLITE))
+_NUMBERED_SQLITE = _for_sqlite(
+    _SHOWN.where(*_WHERE_SQLITE).union_all(select(null(), SwitchRow.number, *(null() for _ in _CHANGEABLE)))
 )
-"""The same text however many ids there are: SQLite keeps it prepared."""
+"""Says besides, of the same instant, the number of `switches`: in the row without a tenant, where others have the id."""
 
 
 class VisiblePassages:
-    """Remembers passages, never that they are visible: a switch by any process counts from the next question on."""
+    """Remembers passages; that they are visible, only as long as the number of `Switches` says that nothing has changed.
+
+    So a switch by any process counts from the next question on. Without that number, what is visible is asked each time.
+    """
 
     def __init__(self, engine: AsyncEngine, remembered: int = _REMEMBERED) -> None:
         self._engine = engine
         self._most = remembered
         self._known: OrderedDict[tuple[str, str], tuple[tuple[str, ...], Passage]] = OrderedDict()
         """(tenant, id) -> the values of `_CHANGEABLE`, and the passage."""
+        self._switches = Switches(engine.sync_engine)
+        self._seen = Seen(remembered)
 
     async def visible(self, tenants: Sequence[str], ids: Sequence[str]) -> Mapping[str, Passage]:
-        """Those of `ids` that are visible and belong to one of `tenants`.
+        """Those of `ids` that are visible and belong to one of `tenants`; never both sides of a switch."""
+        if not tenants:
+            return {}
+        number = self._switches.number() if len(ids) <= _AT_ONCE else None
+        if number is None:
+            return (await self._ask(tenants, ids, numbered=False))[0]
+        found, unknown = self._seen.recall(number, tenants, ids)
+        if unknown:
+            read, then = await self._ask(tenants, unknown, numbered=True)
+            if then != number and len(unknown) < len(ids):  # a switch in between: both sides of it would be mixed
+                unknown, found = list(ids), {}
+                read, then = await self._ask(tenants, unknown, numbered=True)
+            self._seen.note(then, tenants, unknown, read)
+            found |= read
+        return found
+
+    async def _ask(
+        self, tenants: Sequence[str], ids: Sequence[str], *, numbered: bool
+    ) -> tuple[dict[str, Passage], int | None]:
+        """What is visible, and the number that was valid then.
 
         One statement says what is visible, a second one reads what is not known yet. What that one does not show any
         more is left out, so that both sides of a switch never stand side by side.
         """
         found: dict[str, Passage] = {}
-        if not tenants:
-            return found
         unknown: list[str] = []
+        number: int | None = None
         async with self._engine.connect() as connection:
             for some in parts(ids, _AT_ONCE):
-                for row in await _shown(connection, tenants, some):
-                    passage = self._recall(row[0], row[1], tuple(row[2:]))
+                for tenant, passage_id, *values in await _shown(connection, tenants, some, numbered=numbered):
+                    if tenant is None:
+                        number = passage_id
+                        continue
+                    passage = self._recall(tenant, passage_id, tuple(values))
                     if passage is None:
-                        unknown.append(row[1])
+                        unknown.append(passage_id)
                     else:
-                        found[row[1]] = passage
+                        found[passage_id] = passage
             for some in parts(unknown):
                 for row in await connection.execute(_WHOLE, {"tenants": tenants, "ids": some}):
                     passage = passage_from(row)
                     found[passage.id] = passage
                     self._remember(tuple(getattr(row, name) for name in _CHANGEABLE), passage)
-        return found
+        return found, number
 
     def _recall(self, tenant: str, passage_id: str, values: tuple[str, ...]) -> Passage | None:
         known = self._known.get((tenant, passage_id))
@@ -121,14 +156,17 @@ class VisiblePassages:
             self._known.popitem(last=False)
 
 
-async def _shown(connection: AsyncConnection, tenants: Sequence[str], ids: Sequence[str]) -> Iterable[Sequence[Any]]:
-    """Tenant, id and `_CHANGEABLE` of those that are visible, by one statement."""
+async def _shown(
+    connection: AsyncConnection, tenants: Sequence[str], ids: Sequence[str], *, numbered: bool
+) -> Iterable[Sequence[Any]]:
+    """Tenant, id and `_CHANGEABLE` of those that are visible, and perhaps the number, by one statement."""
     if connection.dialect.name != "sqlite":
         return await connection.execute(_SHOWN.where(*_WHERE), {"tenants": tenants, "ids": ids})
-    # This is asked for every question. SQLAlchemy would change threads four times for it, aiosqlite does once.
+    # SQLAlchemy would change threads four times for this, aiosqlite does once.
     driver: Any = (await connection.get_raw_connection()).driver_connection
     found: Iterable[Sequence[Any]] = await driver.execute_fetchall(
-        _SHOWN_SQLITE, {"tenants": json.dumps(list(tenants)), "ids": json.dumps(list(ids))}
+        _NUMBERED_SQLITE if numbered else _SHOWN_SQLITE,
+        {"tenants": json.dumps(list(tenants)), "ids": json.dumps(list(ids))},
     )
     return found
 

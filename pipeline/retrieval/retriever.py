@@ -179,9 +179,7 @@ class Retriever:
             pairs = await self._reranking.reorder(query.texts[0], pairs)
         return pairs
 
-    async def _hits(
-        self, chosen: Sequence[Chosen], rankings: Sequence[Ranking], question: Vectors
-    ) -> tuple[Hit, ...]:
+    async def _hits(self, chosen: Sequence[Chosen], rankings: Sequence[Ranking], question: Vectors) -> tuple[Hit, ...]:
         reasons = found_by(rankings, {each.candidate.passage_id for each in chosen})
         near_question = {match.passage_id: match.score for match in rankings[0].matches}
         missing = [each.best for each in chosen if each.candidate.passage_id not in near_question]
