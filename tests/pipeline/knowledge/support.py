@@ -70,9 +70,10 @@ class World:
         return {hit.passage.text for hit in await self.search(question, tenant)}
 
     async def passages(self, tenant: str = "shared") -> list[Passage]:
-        """All visible ones."""
+        """All visible ones, by id."""
         ids = [row.id for row in await self.rows(tenant) if row.visible]
-        return list((await self.catalog.visible([tenant], ids)).values())
+        shown = await self.catalog.visible([tenant], ids)
+        return [shown[passage_id] for passage_id in sorted(shown)]
 
     async def rows(self, tenant: str = "shared") -> list[Any]:
         """All rows of passages, visible or not."""
