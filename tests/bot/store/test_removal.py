@@ -25,6 +25,7 @@ NOBODYS = {
     "slack_oauth_states",
     "slack_notices",
     "slack_budgets",
+    "switches",
 }
 """Tables that hold nothing that a tenant said or wrote: of processes, and of workspaces."""
 
