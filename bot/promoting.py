@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import getpass
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -27,7 +27,9 @@ from pipeline.llm import BASE, ChatModel, ModelHost
 from pipeline.settings import PipelineSettings
 from pipeline.training.adapter import Adapter, read_adapter
 from pipeline.training.finetune import read_data
-from pipeline.training.rows import Skill
+from pipeline.training.preferences.rows import read_all
+from pipeline.training.ratings_folder import KTO
+from pipeline.training.rows import Row, Skill, file_hash
 from pipeline.training.serving import Verdict
 from pipeline.training.synthesis.filters import LEAK
 from pipeline.training.synthesis.near import HeldOut
@@ -91,14 +93,16 @@ def _learned(request: Request, adapter: Adapter | None, cases: Sequence[Case]) -
     """Refuse questions that the adapter was trained on. Raises `PromotionError`, and `TrainingError` for the data."""
     if request.data is None:
         return ("Whether the questions are in the adapter's training data was not looked at: no --data.",)
-    data = read_data(request.data, tuple(Skill))
-    trained_on = str(adapter.manifest.get("data", "")) if adapter else ""
-    if trained_on and trained_on != data.hash:
+    data, rows = _training_data(request.data)
+    told = adapter.manifest if adapter else {}
+    parent = told.get("parent") or {}
+    trained_on = [each for each in (told.get("data"), parent.get("data")) if each]
+    if trained_on and data not in trained_on:
         raise PromotionError(
-            f"{request.data} is not what {request.name} was trained on: its manifest names other data ({trained_on[:12]}…)."
+            f"{request.data} is not what {request.name} was trained on: its manifest names other data ({trained_on[0][:12]}…)."
         )
     held_out = HeldOut([case.question for case in cases])
-    asked = dict.fromkeys(row.question.rpartition("Question: ")[2] for row in (*data.train, *data.held_out))
+    asked = dict.fromkeys(row.question.rpartition("Question: ")[2] for row in rows)
     leaked = [question for question in asked if held_out.similarity(question) >= LEAK]  # as `synthesize --held-out`
     if leaked:
         some = "; ".join(leaked[:_SHOWN])
@@ -106,7 +110,21 @@ def _learned(request: Request, adapter: Adapter | None, cases: Sequence[Case]) -
             f"{len(leaked)} rows of {request.data} ask what {request.plan.questions.name} asks, or nearly ({some}): an adapter "
             "that was trained on them proves nothing. Give questions that were held out, or train again with --held-out."
         )
+    if parent:
+        return (
+            f"{request.name} began as {parent.get('name')}: the questions were looked for in {request.data} alone, and not in "
+            "what the other was trained on.",
+        )
     return ()
+
+
+def _training_data(folder: Path) -> tuple[str, Iterable[Row]]:
+    """Hash and rows of a folder of `promptai synthesize` or `promptai ratings dataset`. Raises `TrainingError`."""
+    votes = folder / KTO
+    if votes.is_file():
+        return file_hash(votes), [rated.row for rated in read_all(votes)]
+    data = read_data(folder, tuple(Skill))
+    return data.hash, (*data.train, *data.held_out)
 
 
 async def _compared(

@@ -28,6 +28,8 @@ class Identity:
     """`Recipe.digest`."""
     base: str
     """Hash of the base's weights."""
+    parent: str = ""
+    """Of the weights of the adapter that training starts from; empty where it starts from the base."""
 
 
 def begin(folder: Path, identity: Identity, *, fresh: bool) -> Path | None:
@@ -75,7 +77,12 @@ def _compare(run: Path, identity: Identity) -> None:
         before = Identity(**json.loads(run.read_text()))
     except (ValueError, TypeError) as exc:
         raise TrainingError(f"{run} cannot be read: begin anew with --fresh, or give another --out.") from exc
-    names = {"data": "the data", "recipe": "the recipe", "base": "the base model"}
+    names = {
+        "data": "the data",
+        "recipe": "the recipe",
+        "base": "the base model",
+        "parent": "the adapter it starts from",
+    }
     changed = [name for key, name in names.items() if getattr(before, key) != getattr(identity, key)]
     if changed:
         raise TrainingError(

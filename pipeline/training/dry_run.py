@@ -20,7 +20,7 @@ from pipeline.training.base import base_model
 from pipeline.training.encoding import Encoded, Example, Fit, encode
 from pipeline.training.finetune import Job, read_data
 from pipeline.training.memory import Need, Parameters, flops_a_token, need, parameters
-from pipeline.training.recipe import Dimensions, Recipe
+from pipeline.training.recipe import Dimensions, Recipe, Training
 from pipeline.training.rows import Row
 
 if TYPE_CHECKING:
@@ -46,10 +46,12 @@ class Forecast:
     """Share of padding among the tokens computed."""
     tokens_per_second: float | None
     """Of all devices; None where the recipe names no hardware."""
+    asked: int = 0
+    """Tokens that are only read, without a backward pass: half as dear, since frozen weights need no gradient of their own."""
 
     @property
     def hours(self) -> float | None:
-        return self.tokens / self.tokens_per_second / 3600 if self.tokens_per_second else None
+        return (self.tokens + self.asked / 2) / self.tokens_per_second / 3600 if self.tokens_per_second else None
 
     @property
     def fits(self) -> bool | None:
@@ -61,14 +63,9 @@ class Forecast:
 def dry_run(job: Job) -> Forecast:
     """Raises `TrainingError` for whatever would stop the training before its first step, but for the weights themselves."""
     data = read_data(job.data, job.recipe.skills)
-    folder = _local(job)
-    shape = _dimensions(job.recipe, folder)
-    if folder is None:
-        encoded = _estimate(data.train, job.recipe.max_tokens)
-    else:
-        from pipeline.training.lora import load_tokenizer  # noqa: PLC0415 - seconds of imports, where they are needed
-
-        encoded = encode(data.train, load_tokenizer(folder), job.recipe.max_tokens)
+    folder = local(job.recipe, job.cache)
+    shape = dimensions_of(job.recipe, folder)
+    encoded = counted_tokens(data.train, folder, job.recipe.max_tokens)
     trainer = _build(job.recipe, shape, encoded.examples)
     counted = parameters(shape, job.recipe)
     trained = sum(each.numel() for each in trainer.model.parameters() if each.requires_grad)
@@ -80,26 +77,26 @@ def dry_run(job: Job) -> Forecast:
     shorter = min(1.0, job.recipe.max_steps / steps) if job.recipe.max_steps else 1.0
     tokens = round(encoded.tokens * job.recipe.epochs * shorter)
     mean = encoded.tokens // len(encoded.examples)
-    speed = _speed(job.recipe, shape, mean)
+    speed = speed_of(job.recipe, shape, mean)
     return Forecast(
         job.recipe, counted, need(shape, job.recipe), encoded.fits, folder is None, round(steps * shorter), tokens,
         batches.padding, speed,
     )  # fmt: skip
 
 
-def _local(job: Job) -> Path | None:
+def local(recipe: Training, cache: Path) -> Path | None:
     """The base's folder where it is here: nothing is downloaded for a dry run."""
-    name = job.recipe.base
+    name = recipe.base
     if name == BASE_NAME or Path(name).expanduser().exists():
-        return base_model(name, job.cache)
-    if not job.recipe.dimensions:
+        return base_model(name, cache)
+    if not recipe.dimensions:
         raise TrainingError(
             f"{name} is not on this machine: write its dimensions into the recipe (manifests/training/models.yaml has some)."
         )
     return None
 
 
-def _dimensions(recipe: Recipe, folder: Path | None) -> Dimensions:
+def dimensions_of(recipe: Training, folder: Path | None) -> Dimensions:
     """The model's own where it is here, else the recipe's."""
     if folder is None:
         assert recipe.dimensions
@@ -116,10 +113,20 @@ def _dimensions(recipe: Recipe, folder: Path | None) -> Dimensions:
         raise TrainingError(f"{folder} is no Llama, and a dry run is for Llamas only: {exc}") from exc
 
 
+def counted_tokens(rows: Sequence[Row], folder: Path | None, max_tokens: int) -> Encoded:
+    """By the base's tokenizer where it is here, else estimated."""
+    if folder is None:
+        return _estimate(rows, max_tokens)
+    from pipeline.training.lora import load_tokenizer  # noqa: PLC0415 - seconds of imports, where they are needed
+
+    return encode(rows, load_tokenizer(folder), max_tokens)
+
+
 def _estimate(rows: Sequence[Row], max_tokens: int) -> Encoded:
     examples: list[Example] = []
+    kept: list[int] = []
     fits: dict[str, Fit] = {}
-    for row in rows:
+    for at, row in enumerate(rows):
         prompt, length = estimate_tokens(row.prompt), estimate_tokens((*row.prompt, *row.completion))
         fit = fits.setdefault(row.skill.value, Fit())
         fit.rows += 1
@@ -129,9 +136,10 @@ def _estimate(rows: Sequence[Row], max_tokens: int) -> Encoded:
             continue
         fit.cut += length > max_tokens
         examples.append(Example((0,) * min(length, max_tokens), prompt))
+        kept.append(at)
     if not examples:
         raise TrainingError(f"None of {len(rows)} rows fits into max_tokens: {max_tokens}. Raise max_tokens.")
-    return Encoded(tuple(examples), fits)
+    return Encoded(tuple(examples), fits, tuple(kept))
 
 
 def _build(recipe: Recipe, shape: Dimensions, examples: Sequence[Example]) -> Any:
@@ -166,7 +174,8 @@ def _devices(recipe: Recipe) -> int:
     return max(1, recipe.hardware.gpus) if recipe.hardware else 1
 
 
-def _speed(recipe: Recipe, shape: Dimensions, length: int) -> float | None:
+def speed_of(recipe: Recipe, shape: Dimensions, length: int) -> float | None:
+    """Tokens a second of all devices, for rows of `length` tokens; None where the recipe names no hardware."""
     hardware = recipe.hardware
     if hardware is None or hardware.tokens_per_second:
         return hardware.tokens_per_second if hardware else None

@@ -51,6 +51,8 @@ class Encoded:
     examples: tuple[Example, ...]
     fits: dict[str, Fit] = field(default_factory=dict)
     """By skill."""
+    rows: tuple[int, ...] = ()
+    """Of each example, which of the rows it was made from."""
 
     @property
     def tokens(self) -> int:
@@ -68,8 +70,9 @@ def encode(rows: Sequence[Row], tokenizer: Any, max_tokens: int) -> Encoded:
     prompts = [_render(tokenizer, row.prompt, open_turn=True) for row in rows]
     texts = [_render(tokenizer, (*row.prompt, *row.completion)) for row in rows]
     examples: list[Example] = []
+    kept: list[int] = []
     fits: dict[str, Fit] = {}
-    for row, prompt, ids in zip(rows, _ids(tokenizer, prompts), _ids(tokenizer, texts), strict=True):
+    for at, (row, prompt, ids) in enumerate(zip(rows, _ids(tokenizer, prompts), _ids(tokenizer, texts), strict=True)):
         if ids[: len(prompt)] != prompt:
             raise TrainingError(
                 "The base's chat template renders a prompt differently before an answer: train on a base whose template does not."
@@ -83,12 +86,13 @@ def encode(rows: Sequence[Row], tokenizer: Any, max_tokens: int) -> Encoded:
             continue
         fit.cut += len(whole) > max_tokens
         examples.append(Example(tuple(whole[:max_tokens]), len(prompt)))
+        kept.append(at)
     if not examples:
         longest = max(fit.longest for fit in fits.values())
         raise TrainingError(
             f"None of {len(rows)} rows fits into max_tokens: {max_tokens} (the longest has {longest} tokens). Raise max_tokens."
         )
-    return Encoded(tuple(examples), fits)
+    return Encoded(tuple(examples), fits, tuple(kept))
 
 
 def _render(tokenizer: Any, messages: Iterable[Message], *, open_turn: bool = False) -> str:

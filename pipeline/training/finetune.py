@@ -7,10 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import signal
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,6 +23,7 @@ from pipeline.training.manifest import Manifest
 from pipeline.training.recipe import Recipe
 from pipeline.training.rows import Row, Skill, corpus_hash, file_hash, read_rows
 from pipeline.training.serving import write_probes
+from pipeline.training.stopping import Stopped, stopping
 
 TRAIN, HELD_OUT = "train.jsonl", "held-out.jsonl"
 LOOKED_AT = 48
@@ -55,14 +53,6 @@ class Data:
     held_out: tuple[Row, ...]
     hash: str
     corpus: str
-
-
-class Stopped(Exception):
-    """Training was asked to stop; it goes on from `step` when it is started again."""
-
-    def __init__(self, step: int) -> None:
-        super().__init__(f"Stopped at step {step}.")
-        self.step = step
 
 
 def read_data(folder: Path, skills: Sequence[Skill]) -> Data:
@@ -104,19 +94,19 @@ def finetune(job: Job, report: Callable[[Any], None], say: Callable[[str], None]
     tokenizer = load_tokenizer(folder)
     encoded = encode(data.train, tokenizer, job.recipe.max_tokens)
     held_out = _held_out(data, tokenizer, job.recipe)
-    _say_fit(encoded, say)
+    say_fit(encoded, say)
     log = Log(job.out / "log.jsonl")
     if ranks.is_main_process:
         log.go_on_from(checkpoints.step_of(resume))
     watch = Watch(job.out / checkpoints.FOLDER, log, report)
-    args = training_arguments(job.recipe, job.out / checkpoints.FOLDER, cpu=not _has_gpu())
+    args = training_arguments(job.recipe, job.out / checkpoints.FOLDER, cpu=not has_gpu())
     args.eval_on_start = bool(held_out) and resume is None
     model = load_base(folder, job.recipe)
     trainer = CompletionTrainer(model, tokenizer, encoded.examples, held_out, job.recipe, args, [watch])
     watch.agree = trainer.any_rank
     if resume:
         say(f"Going on from step {checkpoints.step_of(resume)}.")
-    with _stopping(watch):
+    with stopping(watch):
         trainer.run(resume)
     if trainer.state.global_step < trainer.state.max_steps:
         raise Stopped(trainer.state.global_step)
@@ -208,7 +198,8 @@ def _held_out(data: Data, tokenizer: Any, recipe: Recipe) -> dict[str, tuple[Exa
     return chosen
 
 
-def _say_fit(encoded: Encoded, say: Callable[[str], None]) -> None:
+def say_fit(encoded: Encoded, say: Callable[[str], None]) -> None:
+    """Tell how the rows fitted into the window."""
     for skill, fit in encoded.fits.items():
         lost = f"; {fit.cut} cut at the end, {fit.left_out} left out" if fit.cut or fit.left_out else ""
         say(f"{skill}: {fit.rows:,} rows, the longest of {fit.longest:,} tokens{lost}.")
@@ -216,29 +207,8 @@ def _say_fit(encoded: Encoded, say: Callable[[str], None]) -> None:
     say(f"{encoded.tokens:,} tokens an epoch, {share:.0%} of them with loss.")
 
 
-def _has_gpu() -> bool:
+def has_gpu() -> bool:
+    """Whether PyTorch sees one."""
     import torch  # noqa: PLC0415
 
     return torch.cuda.is_available()
-
-
-@contextmanager
-def _stopping(watch: Any) -> Iterator[None]:
-    """SIGINT and SIGTERM end training after the step in progress; a second one ends it at once."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    before: dict[int, Any] = {}
-
-    def stop(number: int, _frame: object) -> None:
-        watch.stopped = True
-        signal.signal(number, before[number])
-
-    for number in (int(signal.SIGINT), int(signal.SIGTERM)):
-        before[number] = signal.signal(number, stop)
-    try:
-        yield
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)

@@ -18,6 +18,17 @@ LIBRARIES = ("promptai", "torch", "transformers", "peft", "trl", "accelerate")
 
 
 @dataclass(frozen=True, slots=True)
+class Parent:
+    """The adapter that training started from."""
+
+    name: str
+    sha256: str
+    """Of its `adapter_model.safetensors`."""
+    data: str
+    """Hash of what it was trained on, as its own manifest has it; empty where that has none."""
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """`manifest.json` of an adapter's folder."""
 
@@ -26,7 +37,7 @@ class Manifest:
     base: Base
     """What it was trained on and has to be served with."""
     data: str
-    """Hash of train.jsonl and held-out.jsonl."""
+    """Hash of train.jsonl and held-out.jsonl; of kto.jsonl for an adapter trained on ratings."""
     corpus: str
     """Hash of the documents, as the data's manifest has it; empty where that has none."""
     skills: tuple[str, ...]
@@ -36,7 +47,7 @@ class Manifest:
     tokens: int
     """Tokens seen, prompts included, padding not."""
     loss: float
-    """Training loss a token (nats), mean of the last tenth of the steps."""
+    """Training loss a token (nats), mean of the last tenth of the steps; on ratings, of the recipe's loss a row."""
     held_out: dict[str, float]
     """Loss a token on held-out rows at the end: `all`, and by skill."""
     held_out_before: dict[str, float]
@@ -50,6 +61,11 @@ class Manifest:
     template: str
     """SHA-256 of the chat template that prompts were made with."""
     versions: dict[str, str] = field(default_factory=dict)
+    parent: Parent | None = None
+    """None for an adapter that began at the base."""
+    rewards: dict[str, float] = field(default_factory=dict)
+    """Of training on ratings, mean of the last tenth of the steps: `good` and `bad` answers' rewards (beta x how much likelier,
+    in nats, an answer has become than it was to the parent), and `margin`, the one less the other. Empty otherwise."""
 
 
 _MANIFEST = TypeAdapter(Manifest)

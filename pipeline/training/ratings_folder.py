@@ -111,15 +111,20 @@ def _manifest(out: Path, data: RatingsData, about: About) -> dict[str, Any]:
 
 
 def _advice(good: int, bad: int) -> list[str]:
-    """Weights that make up for unequal numbers: equation 8 of the KTO paper, as `trl` recommends them."""
+    """Whether the rows suffice, and the weights that make up for unequal numbers: equation 8 of the KTO paper."""
     if not good or not bad:
         return ["KTO needs good and bad answers: there are not both, so train on sft.jsonl only.", ""]
     few = f" These are few: under {FEW} rows one person's taste decides." if good + bad < FEW else ""
     if good == bad:
-        return [f"Good and bad are as many: leave KTO's weights at 1.{few}", ""]
+        return [f"Good and bad are as many: they weigh the same.{few}", ""]
     which, ratio = ("undesirable_weight", good / bad) if good > bad else ("desirable_weight", bad / good)
     low = ratio / 4 * 3 if good > bad else ratio
-    return [f"Give KTO `{which}` between {low:.2f} and {low * 4 / 3:.2f}, and leave the other at 1.{few}", ""]
+    range_ = f"between {low:.2f} and {low * 4 / 3:.2f}"
+    return [
+        f"Good and bad are not as many. `promptai finetune --what ratings` weighs them; `trl`'s own command wants `{which}` {range_},"
+        f" and the other at 1.{few}",
+        "",
+    ]
 
 
 def _counts(counter: Mapping[Any, int]) -> dict[str, int]:

@@ -6,7 +6,7 @@ import hashlib
 import json
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -75,8 +75,8 @@ class Hardware(BaseModel):
         return self
 
 
-class Recipe(BaseModel):
-    """One way to train. Every field is a key of the YAML file."""
+class Training(BaseModel):
+    """What all ways to train an adapter have in common. Every field is a key of the YAML file."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -87,11 +87,9 @@ class Recipe(BaseModel):
     """For a dry run without the model."""
     hardware: Hardware | None = None
     """For a dry run's hours and its warning when memory does not suffice."""
-    skills: Annotated[tuple[Skill, ...], Field(min_length=1)] = (Skill.DRAFT, Skill.ANSWER)
     rank: Annotated[int, Field(ge=1, le=MAX_RANK)]
     alpha: Positive
     """Scale of the adapter: alpha / rank (Hu et al., 2021, https://arxiv.org/abs/2106.09685)."""
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     modules: Annotated[tuple[Module, ...], Field(min_length=1)] = tuple(Module)
     learning_rate: Annotated[float, Field(gt=0, lt=1)]
     schedule: Literal["cosine", "linear", "constant_with_warmup"] = "cosine"
@@ -105,28 +103,18 @@ class Recipe(BaseModel):
     max_tokens: Annotated[int, Field(ge=16)] = 1024
     """Prompt and completion together. A longer completion is cut, a row whose prompt leaves no room is left out; both are
     counted."""
-    batch_tokens: Annotated[int, Field(ge=16)] = 1024
-    """Tokens of one forward pass on one device, padding counted: rows x the longest of them."""
     accumulation: Positive = 1
     """Forward passes a step."""
     precision: Literal["bf16", "fp32"] = "bf16"
     """bf16: frozen weights in bfloat16, adapter and optimizer in float32, arithmetic by autocast."""
-    quantisation: Literal["nf4"] | None = None
-    """nf4: the frozen weights in 4 bits (QLoRA, Dettmers et al., 2023, https://arxiv.org/abs/2305.14314). Needs a GPU."""
-    gradient_checkpointing: bool = False
-    """Keep one activation a layer and compute the others again: for large models."""
-    fsdp: bool = False
-    """Weights, gradients and optimizer sharded over the GPUs. The details are in the `accelerate` file beside the recipe."""
     seed: int = 0
     save_steps: Positive = 50
     """Steps between two checkpoints, and between two looks at the held-out rows."""
 
-    @field_validator("skills", "modules")
+    @field_validator("modules")
     @classmethod
-    def _no_repetition(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if len(set(value)) != len(value):
-            raise ValueError("names one twice")
-        return value
+    def _no_module_twice(cls, value: tuple[Module, ...]) -> tuple[Module, ...]:
+        return _distinct(value)
 
     @property
     def digest(self) -> str:
@@ -135,8 +123,37 @@ class Recipe(BaseModel):
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
 
+class Recipe(Training):
+    """One way to train on rows of prompts and completions."""
+
+    skills: Annotated[tuple[Skill, ...], Field(min_length=1)] = (Skill.DRAFT, Skill.ANSWER)
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    batch_tokens: Annotated[int, Field(ge=16)] = 1024
+    """Tokens of one forward pass on one device, padding counted: rows x the longest of them."""
+    quantisation: Literal["nf4"] | None = None
+    """nf4: the frozen weights in 4 bits (QLoRA, Dettmers et al., 2023, https://arxiv.org/abs/2305.14314). Needs a GPU."""
+    gradient_checkpointing: bool = False
+    """Keep one activation a layer and compute the others again: for large models."""
+    fsdp: bool = False
+    """Weights, gradients and optimizer sharded over the GPUs. The details are in the `accelerate` file beside the recipe."""
+
+    @field_validator("skills")
+    @classmethod
+    def _no_skill_twice(cls, value: tuple[Skill, ...]) -> tuple[Skill, ...]:
+        return _distinct(value)
+
+
+AnyRecipe = TypeVar("AnyRecipe", bound=Training)
+Named = TypeVar("Named", bound=StrEnum)
+
+
 def read_recipe(file: Path, **changes: object) -> Recipe:
     """The recipe in `file`, with `changes` (None: as in the file). Raises `TrainingError`, naming each wrong key."""
+    return read_as(Recipe, file, **changes)
+
+
+def read_as(kind: type[AnyRecipe], file: Path, **changes: object) -> AnyRecipe:
+    """A recipe of any kind. Raises as `read_recipe` does."""
     try:
         told = yaml.safe_load(file.read_text(encoding="utf-8"))
     except OSError as exc:
@@ -146,14 +163,20 @@ def read_recipe(file: Path, **changes: object) -> Recipe:
     if not isinstance(told, dict):
         raise TrainingError(f"{file} is no recipe: it needs keys such as base, rank and learning_rate.")
     try:
-        return Recipe(**{**told, **{key: value for key, value in changes.items() if value is not None}})
+        return kind(**{**told, **{key: value for key, value in changes.items() if value is not None}})
     except ValidationError as exc:
         errors = exc.errors(include_url=False)
         unknown = any(error["type"] == "extra_forbidden" and len(error["loc"]) == 1 for error in errors)
-        known = f". A recipe's keys: {', '.join(Recipe.model_fields)}." if unknown else ""
+        known = f". A recipe's keys: {', '.join(kind.model_fields)}." if unknown else ""
         raise TrainingError(f"{file}: {'; '.join(map(_say, errors))}{known}") from exc
     except TypeError as exc:  # a key that is no text
         raise TrainingError(f"{file}: {exc}") from exc
+
+
+def _distinct(value: tuple[Named, ...]) -> tuple[Named, ...]:
+    if len(set(value)) != len(value):
+        raise ValueError("names one twice")
+    return value
 
 
 def _say(error: object) -> str:

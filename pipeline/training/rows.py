@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -77,6 +77,7 @@ class Row:
 
 
 _ROW = TypeAdapter(Row)
+Parsed = TypeVar("Parsed")
 
 
 def write_rows(file: Path, rows: Iterable[Row]) -> str:
@@ -94,27 +95,42 @@ def line(row: Row) -> str:
 
 def read_rows(files: Sequence[Path]) -> tuple[Row, ...]:
     """All rows. Raises `TrainingError`, naming the first broken lines, before anything is trained on the others."""
-    rows: list[Row] = []
+    rows = parsed(files, _row)
+    if not rows:
+        raise TrainingError(f"No rows in {', '.join(str(file) for file in files)}. Run `promptai synthesize` first.")
+    return rows
+
+
+def parsed(files: Sequence[Path], parse: Callable[[bytes], Parsed]) -> tuple[Parsed, ...]:
+    """Each line that is not blank, as `parse` understands it; it raises `ValidationError` or another `ValueError` for a
+    broken one. Raises `TrainingError`, naming the first of these."""
+    found: list[Parsed] = []
     broken: list[str] = []
     for file in files:
         for number, text in _lines(file):
             try:
-                row: Row = _ROW.validate_json(text) if len(text) <= MAX_LINE else _oversized(len(text))
-                _check(row)
+                if len(text) > MAX_LINE:
+                    raise ValueError(f"a row of {len(text):,} bytes; at most {MAX_LINE:,} are allowed")
+                found.append(parse(text))
             except ValidationError as exc:
                 first = exc.errors(include_url=False)[0]
                 where = ".".join(str(part) for part in first["loc"])
                 broken.append(f"{file.name}:{number}: {where + ': ' if where else ''}{first['msg']}")
             except ValueError as exc:
                 broken.append(f"{file.name}:{number}: {exc}")
-            else:
-                rows.append(row)
     if broken:
         shown = "; ".join(broken[:_SHOWN]) + (f"; and {len(broken) - _SHOWN} more" if len(broken) > _SHOWN else "")
         raise TrainingError(f"Rows that cannot be read: {shown}. Mend or remove these lines; nothing was trained.")
-    if not rows:
-        raise TrainingError(f"No rows in {', '.join(str(file) for file in files)}. Run `promptai synthesize` first.")
-    return tuple(rows)
+    return tuple(found)
+
+
+def check(row: Row) -> Row:
+    """Raises `ValueError` where a row is no question with an answer."""
+    if not row.prompt or row.prompt[-1].role != "user":
+        raise ValueError("the prompt must end with a user's message")
+    if len(row.completion) != 1 or row.completion[0].role != "assistant" or not row.text.strip():
+        raise ValueError("the completion must be one message of the assistant, with text")
+    return row
 
 
 def file_hash(*files: Path) -> str:
@@ -146,12 +162,5 @@ def _lines(file: Path) -> Iterator[tuple[int, bytes]]:
         raise TrainingError(f"{file} cannot be read ({exc.strerror}).") from exc
 
 
-def _oversized(size: int) -> Any:
-    raise ValueError(f"a row of {size:,} bytes; at most {MAX_LINE:,} are allowed")
-
-
-def _check(row: Row) -> None:
-    if not row.prompt or row.prompt[-1].role != "user":
-        raise ValueError("the prompt must end with a user's message")
-    if len(row.completion) != 1 or row.completion[0].role != "assistant" or not row.text.strip():
-        raise ValueError("the completion must be one message of the assistant, with text")
+def _row(text: bytes) -> Row:
+    return check(_ROW.validate_json(text))

@@ -11,33 +11,21 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - PyTorch's own name for it
 from datasets import Dataset
 from torch.utils.data import DataLoader
-from transformers.trainer_callback import PrinterCallback, TrainerCallback
+from transformers.trainer_callback import PrinterCallback
 from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
-from pipeline.errors import TrainingError
-from pipeline.training import checkpoints
 from pipeline.training.encoding import IGNORED, Example
 from pipeline.training.lora import lora_config
 from pipeline.training.recipe import Recipe
+from pipeline.training.running import CarefulTrainer, Epochs, shared_arguments
 from pipeline.training.token_batches import TokenBatches
 
 LOGITS_AT_ONCE = 512
 """Positions of one slice of logits: 512 x 49,152 in float32 are 100 MB."""
 
 
-class _Epochs(TrainerCallback):
-    """Chooses each epoch's batches, also after a checkpoint."""
-
-    def __init__(self, batches: TokenBatches, steps: int) -> None:
-        """`steps`: of one epoch."""
-        self._batches, self._steps = batches, steps
-
-    def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        self._batches.choose(state.global_step // self._steps)
-
-
-class CompletionTrainer(SFTTrainer):
+class CompletionTrainer(CarefulTrainer, SFTTrainer):
     """Trains on the completions of encoded rows."""
 
     model: Any
@@ -60,25 +48,13 @@ class CompletionTrainer(SFTTrainer):
         self._lengths = [len(example.ids) for example in examples]
         ranks = self.accelerator.num_processes
         self._batches = self.batches_for(ranks)
-        self.add_callback(_Epochs(self._batches, math.ceil(len(self._batches) / ranks / recipe.accumulation)))  # type: ignore[no-untyped-call]
+        self.add_callback(Epochs(self._batches, math.ceil(len(self._batches) / ranks / recipe.accumulation)))  # type: ignore[no-untyped-call]
         self.remove_callback(PrinterCallback)  # type: ignore[no-untyped-call]
 
     def batches_for(self, ranks: int) -> TokenBatches:
         """The batches of the training rows on so many devices."""
         recipe = self._recipe
         return TokenBatches(self._lengths, recipe.batch_tokens, seed=recipe.seed, epochs=recipe.epochs, ranks=ranks)
-
-    def run(self, resume: Path | None) -> None:
-        """Train to the end, or until the watch says stop. Raises `TrainingError` where the disk has no room.
-
-        The last whole checkpoint stays then; what was written of another one is removed.
-        """
-        try:
-            self.train(resume_from_checkpoint=str(resume) if resume else None)
-        except torch.OutOfMemoryError as exc:
-            raise TrainingError(
-                f"The GPU's memory is full: lower batch_tokens, or use fewer tokens a row. ({exc})"
-            ) from exc
 
     def any_rank(self, said: bool) -> bool:
         """Whether any rank said so: all of them have to stop, and save, after the same step."""
@@ -92,17 +68,6 @@ class CompletionTrainer(SFTTrainer):
         if self.is_fsdp_enabled:
             self.accelerator.state.fsdp_plugin.set_state_dict_type("FULL_STATE_DICT")
         self.save_model(str(folder))
-
-    def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        folder, step = Path(str(self.args.output_dir)), self.state.global_step
-        try:
-            super()._save_checkpoint(model, trial)  # type: ignore[no-untyped-call]
-        except Exception as exc:  # safetensors, torch and json each have their own way to say that a disk is full
-            checkpoints.discard(folder, step)
-            raise TrainingError(
-                f"The checkpoint of step {step} cannot be written to {folder}: {exc} Make room and run the same command "
-                "again: it goes on from the checkpoint before."
-            ) from exc
 
     def get_train_dataloader(self) -> Any:
         return self._loader(self.train_dataset, self._batches)
@@ -157,9 +122,6 @@ class CompletionTrainer(SFTTrainer):
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
 
-    def create_model_card(self, *_: Any, **__: Any) -> None:
-        """The manifest says more."""
-
     def _loader(self, dataset: Dataset, batches: TokenBatches) -> Any:
         loader = DataLoader(dataset, batch_sampler=batches, collate_fn=self.data_collator)
         return self.accelerator.prepare_data_loader(loader)
@@ -174,32 +136,10 @@ class OnMeta(SFTConfig):
 def training_arguments(recipe: Recipe, folder: Path, *, cpu: bool, kind: type[SFTConfig] = SFTConfig) -> SFTConfig:
     """What `transformers` is told. `folder`: where checkpoints go."""
     return kind(
-        output_dir=str(folder),
-        use_cpu=cpu,
-        bf16=recipe.precision == "bf16" and not cpu,  # on a CPU our own loss does the autocast
-        learning_rate=recipe.learning_rate,
-        lr_scheduler_type=recipe.schedule,
-        warmup_ratio=recipe.warmup,
-        weight_decay=recipe.weight_decay,
-        max_grad_norm=recipe.max_grad_norm,
-        num_train_epochs=recipe.epochs,
-        max_steps=recipe.max_steps or -1,
+        **shared_arguments(recipe, folder, cpu=cpu),
         per_device_train_batch_size=1,  # not used: see TokenBatches
-        gradient_accumulation_steps=recipe.accumulation,
         gradient_checkpointing=recipe.gradient_checkpointing,
         accelerator_config={"even_batches": False},
-        max_length=None,
-        save_steps=recipe.save_steps,
-        save_total_limit=2,
-        logging_steps=1,
-        logging_nan_inf_filter=False,
-        include_num_input_tokens_seen="non_padding",
-        seed=recipe.seed,
-        data_seed=recipe.seed,
-        disable_tqdm=True,
-        report_to=[],
-        dataloader_pin_memory=not cpu,
-        optim="adamw_torch",
     )
 
 

@@ -30,9 +30,14 @@ class Progress:
     tokens_per_second: float
     """Of the last ten steps; without padding."""
     seconds_left: float
+    margin: float | None = None
+    """On ratings: reward of good answers less that of bad ones, of the last step that had both."""
 
 
 Report = Callable[[Progress], None]
+
+PREFERENCES = ("rewards/chosen", "rewards/rejected", "rewards/margins", "kl")
+"""What training on ratings tells besides its loss (`trl`'s names)."""
 
 
 @dataclass(slots=True)
@@ -98,6 +103,7 @@ class Watch(TrainerCallback):
         tokens = int(state.num_input_tokens_seen)
         line = {"step": state.global_step, "epoch": logs["epoch"], "loss": logs["loss"]}
         line |= {"learning_rate": logs["learning_rate"], "grad_norm": logs["grad_norm"]}
+        line |= {key: logs[key] for key in PREFERENCES if key in logs}
         line |= {"tokens": tokens, "seconds": round(self._seconds, 3)}
         self._log.add(line)
         self._tell(state)
@@ -118,5 +124,6 @@ class Watch(TrainerCallback):
         tokens = steps[-1]["tokens"] - (steps[0]["tokens"] if len(steps) > 1 else 0)
         each = seconds / max(1, len(steps) - 1)
         left = (state.max_steps - state.global_step) * each
-        loss = steps[-1]["loss"]
-        self._report(Progress(state.global_step, state.max_steps, loss, self._held_out, tokens / seconds, left))
+        margin = next((line["rewards/margins"] for line in reversed(steps) if "rewards/margins" in line), None)
+        now = (state.global_step, state.max_steps, steps[-1]["loss"], self._held_out, tokens / seconds, left, margin)
+        self._report(Progress(*now))

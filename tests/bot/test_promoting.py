@@ -207,6 +207,27 @@ async def test_data_that_the_adapter_was_not_trained_on_is_noticed(bench: Bench)
         await bench.promote(remembering, bench.request(data=data))
 
 
+async def test_rated_questions_judge_nothing_either(bench: Bench) -> None:
+    """An adapter that ratings improved is judged by neither: those ratings, nor what it was trained on before."""
+    line = {
+        "prompt": [{"role": "user", "content": "> A.\n\nQuestion: what is the thing that people call number 3"}],
+        "completion": [{"role": "assistant", "content": "It is a thing."}],
+        "label": True,
+    }
+    (bench.folder / "ratings").mkdir()
+    rated = write_lines(bench.folder / "ratings" / "kto.jsonl", [line])
+    before = write_data(bench.folder / "rows", "what is the thing that people call number 4", adapter=bench.adapter)
+    parent = {
+        "name": "docs-1",
+        "sha256": "0" * 64,
+        "data": json.loads((bench.adapter / "manifest.json").read_text())["data"],
+    }
+    (bench.adapter / "manifest.json").write_text(json.dumps({"data": file_hash(rated), "parent": parent}))
+    for data in (rated.parent, before):
+        with pytest.raises(PromotionError, match=r"1 rows of .* ask what held-out\.jsonl asks"):
+            await bench.promote(remembering, bench.request(data=data))
+
+
 async def test_what_is_in_service_is_not_promoted_again(bench: Bench) -> None:
     with pytest.raises(PromotionError, match="in service for drafts already"):
         await bench.promote(remembering, bench.request(), DRAFT_MODEL="docs")

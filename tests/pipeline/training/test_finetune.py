@@ -17,7 +17,8 @@ from safetensors.torch import load_file
 
 from pipeline.errors import TrainingError
 from pipeline.training import manifest
-from pipeline.training.finetune import Job, Stopped, finetune
+from pipeline.training.finetune import Job, finetune
+from pipeline.training.stopping import Stopped
 from tests.pipeline.training.tiny import a_data_folder, a_recipe, tiny_base
 
 FILES = {"adapter_config.json", "adapter_model.safetensors", "check.json", "log.jsonl", "loss.svg", "manifest.json"}
