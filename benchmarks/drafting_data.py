@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from functools import partial
 from pathlib import Path
 
@@ -129,26 +129,38 @@ async def _known(
 
 
 async def drafts_by(adapter: Path, cases: Sequence[Case], cache: Path) -> dict[str, list[Token]]:
-    """By question. Written by the embedded server on the first call and read from `cache` after it."""
-    file = cache / f"drafts-{file_hash(adapter / 'adapter_model.safetensors')[:16]}.json"
-    if not file.exists():
+    """By question. Written by the embedded server where `cache` does not hold them yet; goes on where it was cut off."""
+    file = cache / f"drafts-{file_hash(adapter / 'adapter_model.safetensors')[:16]}.jsonl"
+    found = drafts_in(file)
+    missing = [case.standalone for case in cases if case.standalone not in found]
+    if missing:
         server = EmbeddedServer(
             cache,
             adapters={"drafter": adapter},
             as_gguf=partial(converted_adapters, cache=cache / "adapters"),
+            threads=1,  # two that wait for each other on a busy machine take many times as long
             first_token_timeout=PATIENCE,
             stall_timeout=PATIENCE,
             start_timeout=PATIENCE,
         )
         await server.start()
         try:
-            model = server.model("drafter")
-            questions = [case.standalone for case in cases]
-            written = [await _write(model, question) for question in questions]
+            with file.open("w") as kept:
+                for question, said in found.items():
+                    print(json.dumps([question, [astuple(token) for token in said]]), file=kept)
+                for question in missing:
+                    written = await _write(server.model("drafter"), question)
+                    print(json.dumps([question, written]), file=kept, flush=True)
         finally:
             await server.close()
-        file.write_text(json.dumps(dict(zip(questions, written, strict=True))))
-    return {question: [Token(*token) for token in said] for question, said in json.loads(file.read_text()).items()}
+        found = drafts_in(file)
+    return found
+
+
+def drafts_in(file: Path) -> dict[str, list[Token]]:
+    """By question; a line that was cut off counts for nothing."""
+    lines = file.read_text().split("\n")[:-1] if file.exists() else []
+    return {question: [Token(*token) for token in said] for question, said in map(json.loads, lines)}
 
 
 async def _write(model: ChatModel, question: str) -> list[tuple[str, float]]:

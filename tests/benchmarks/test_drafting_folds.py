@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from benchmarks.drafting_courses import Courses
-from benchmarks.drafting_data import Data
+from benchmarks.drafting_data import Data, drafts_in
 from benchmarks.drafting_folds import RAG, Bench, policy_of, rows
 from benchmarks.drafting_thresholds import Setting, Tried, choose, chosen_on_folds, grid, shipped
 from benchmarks.retrieval_folds import FOLDS, folds_of
@@ -21,6 +23,7 @@ from benchmarks.waiting_known import Hits, Kind, Known, Replayed, key
 from benchmarks.waiting_server import A100, JumpingLoop, Server, prompt_of
 from pipeline import prompts
 from pipeline.evaluation.cases import Case
+from pipeline.llm import Token
 from pipeline.speculation import Drafting
 from pipeline.types import Hit
 from pipeline.verdict import BOUNDS
@@ -164,3 +167,10 @@ def test_the_report_shows_both_ways_to_draft_as_shipped_and_as_the_folds_chose()
         ["speculative", "shipped"], ["speculative", "by folds"], ["speculative", "by dev half"],
     ]  # fmt: skip
     assert table[-1].count("fold ") == 2 * FOLDS
+
+
+def test_a_recorded_draft_that_was_cut_off_is_written_again(tmp_path: Path) -> None:
+    file = tmp_path / "drafts.jsonl"
+    file.write_text(json.dumps(["Why?", [["Alerts", -0.5]]]) + "\n" + '["How?", [["Bil')
+    assert drafts_in(file) == {"Why?": [Token("Alerts", -0.5)]}
+    assert drafts_in(tmp_path / "none.jsonl") == {}
