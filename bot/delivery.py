@@ -53,8 +53,11 @@ class Delivery(Protocol):
 class TakesNotes(Protocol):
     """A delivery that can also say something later, in the thread of a question that was answered."""
 
+    looks_first: bool
+    """Whether `note` finds out if the line stands there: then it is safe to repeat, whatever became of the last attempt."""
+
     async def note(self, question: Question, text: str) -> None:
-        """Post one line of Markdown; where the platform can be asked, not a second time. Raises `DeliveryError`."""
+        """Post one line of Markdown, at most once. Raises `DeliveryError`; `StoreUnavailable` before anything is sent."""
 
 
 class ReplyLog(Protocol):

@@ -35,10 +35,12 @@ class DeliveryRefused(DeliveryError):
 class DeliveryUnavailable(DeliveryError):
     """The platform may take it later: rate limit, server error, time-out."""
 
-    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+    def __init__(self, message: str, *, retry_after: float | None = None, maybe_done: bool = False) -> None:
         super().__init__(message)
         self.retry_after = retry_after
         """Seconds the platform asked us to wait, where it did."""
+        self.maybe_done = maybe_done
+        """True if the platform may have taken it although it did not say so."""
 
 
 class StoreUnavailable(BotError):

@@ -77,11 +77,6 @@ class SlackRefused(Exception):
 class SlackUnavailable(DeliveryUnavailable):
     """Rate limit, server error, time-out or no connection."""
 
-    def __init__(self, message: str, *, retry_after: float | None = None, maybe_done: bool = False) -> None:
-        super().__init__(message, retry_after=retry_after)
-        self.maybe_done = maybe_done
-        """True if Slack may have carried out the call although no answer arrived."""
-
 
 def make_client(api_url: str, token: str | None) -> AsyncWebClient:
     """A client that leaves retrying to us: the library's own would post twice after a broken connection."""

@@ -52,6 +52,8 @@ class Replies(ReplyLog, ShownBy, Protocol):
 class SlackDelivery:
     """Replies in the question's thread. Time and waiting are passed in by tests."""
 
+    looks_first = True
+
     def __init__(
         self,
         api_for: ApiFor,
@@ -131,7 +133,7 @@ class SlackDelivery:
 
     async def note(self, question: Question, text: str) -> None:
         """Post a line in the thread, unless it stands there."""
-        poster = Poster(await self._calls(question), question)
+        poster = Poster(await self._calls(question), question, must_look=True)
         try:
             await poster.post(SlackMessage((Look(live_text(text)),)), part=NOTE, look_first=True)
         except SlackRefused as refused:

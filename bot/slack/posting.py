@@ -10,7 +10,7 @@ import structlog
 from bot.messages import Question
 from bot.slack.api import SlackRefused
 from bot.slack.calls import Calls
-from bot.slack.recovery import find_part, metadata
+from bot.slack.recovery import find_part, look_for_part, metadata
 from bot.slack.rendering import Look, SlackMessage
 
 log = structlog.get_logger(__name__)
@@ -30,8 +30,12 @@ QUIET = {**PLAIN, "unfurl_links": False, "unfurl_media": False}
 class Poster:
     """Posts and updates a reply's messages. Raises `SlackRefused` and `SlackUnavailable`."""
 
-    def __init__(self, calls: Calls, question: Question, *, keep_long: bool = False) -> None:
-        """`keep_long`: a message that Slack finds too long is shown without blocks instead of refused."""
+    def __init__(self, calls: Calls, question: Question, *, keep_long: bool = False, must_look: bool = False) -> None:
+        """`keep_long`: a message that Slack finds too long is shown without blocks instead of refused.
+
+        `must_look`: nothing is posted where Slack does not say whether it stands there.
+        """
+        self._find = look_for_part if must_look else find_part
         self._calls = calls
         self._question = question
         self._tolerated = BLOCKS_REFUSED | TOO_LONG if keep_long else BLOCKS_REFUSED
@@ -79,7 +83,7 @@ class Poster:
 
     async def find(self, part: int) -> str | None:
         """The ts of a part that stands in the thread."""
-        return await find_part(self._calls, self._question, part)
+        return await self._find(self._calls, self._question, part)
 
     async def _with_best_look(self, message: SlackMessage, send: Callable[[Look], Awaitable[T]]) -> T:
         """Send the message as well as Slack lets us: with thumbs, without them, as plain text."""

@@ -41,11 +41,17 @@ async def find_part(calls: Calls, question: Question, part: int) -> str | None:
     Then the part may be posted twice, which is better than never.
     """
     try:
-        async for message in _thread(calls, question):
-            if _is_part(message, question.id, part):
-                return str(message["ts"])
+        return await look_for_part(calls, question, part)
     except (SlackRefused, SlackUnavailable) as error:
         log.warning("slack_thread_unreadable", question=question.id, error=str(error))
+    return None
+
+
+async def look_for_part(calls: Calls, question: Question, part: int) -> str | None:
+    """The same for what is better never than twice. Raises `SlackRefused` and `SlackUnavailable`."""
+    async for message in _thread(calls, question):
+        if _is_part(message, question.id, part):
+            return str(message["ts"])
     return None
 
 

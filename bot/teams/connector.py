@@ -69,7 +69,8 @@ class BotConnector:
         """Post an activity to the conversation of a stored reference; returns its id.
 
         A post that timed out may have arrived all the same: trying again may repeat it, and that is preferred to
-        silence. `progress` is tried once, and only where the conversation's limits leave room.
+        silence. `progress`, or what else had better be lost than repeated, is tried once, and only where the
+        conversation's limits leave room.
         """
 
         async def send(context: TurnContext) -> str:
@@ -104,6 +105,7 @@ class BotConnector:
         self._check_service_url(reference.service_url or "")
         conversation = str(reference.conversation.id).partition(";messageid=")[0]
         attempts = 1 if progress else ATTEMPTS
+        maybe_done = False
         for attempt in range(1, attempts + 1):
             if not progress:
                 await self._pace.turn(conversation)
@@ -112,13 +114,14 @@ class BotConnector:
             try:
                 return await self._in_conversation(reference, send)
             except ConnectorFailure as exc:
+                maybe_done = maybe_done or exc.maybe_done
                 wait = exc.retry_after if exc.retry_after is not None else 0.5 * 2**attempt * (0.5 + self._jitter())
                 if exc.status in REFUSED:
                     raise DeliveryRefused(f"Teams refused the message: {exc}.") from exc
                 transient = exc.status is None or exc.status in RETRIED
                 if not transient or attempt == attempts or wait > LONGEST_WAIT_S:
                     raise DeliveryUnavailable(
-                        f"Teams did not take the message: {exc}.", retry_after=exc.retry_after
+                        f"Teams did not take the message: {exc}.", retry_after=exc.retry_after, maybe_done=maybe_done
                     ) from exc
                 log.info("teams_retry", status=exc.status, attempt=attempt, wait_s=round(wait, 2))
             await self._pause(wait)

@@ -38,6 +38,8 @@ REMEMBERED_WAYS = 10_000
 class TeamsDelivery:
     """Implements `bot.delivery.Delivery`."""
 
+    looks_first = False
+
     def __init__(
         self,
         connector: BotConnector,
@@ -88,8 +90,8 @@ class TeamsDelivery:
         await self._end(opened, [rendering.apology(apology)])
 
     async def note(self, question: Question, text: str) -> None:
-        """Post a line; Teams cannot be asked whether it stands there."""
-        await self._connector.post(_reference(question), rendering.plain_message(teams_markdown(text)))
+        """Post a line, with one attempt: Teams cannot be asked whether it stands there."""
+        await self._connector.post(_reference(question), rendering.plain_message(teams_markdown(text)), progress=True)
 
     async def say(self, reference: str, message: Activity) -> None:
         """Post something that is no answer. Never raises: nobody waits for it."""

@@ -24,6 +24,8 @@ from bot.teams.credentials import BotToken
 
 REQUEST_TIMEOUT = aiohttp.ClientTimeout(total=15)
 MAX_CLIENTS = 32
+BUSY = 503
+"""Overloaded: nothing was done (RFC 9110, 15.6.4), which other errors of servers and gateways leave open."""
 
 
 class Pool:
@@ -47,10 +49,18 @@ class ConnectorFailure(Exception):
     """The connector answered an error (`status`), or nothing in time (no `status`)."""
 
     def __init__(
-        self, reason: str, *, status: int | None = None, retry_after: float | None = None, detail: str = ""
+        self,
+        reason: str,
+        *,
+        status: int | None = None,
+        retry_after: float | None = None,
+        detail: str = "",
+        maybe_done: bool,
     ) -> None:
         super().__init__(reason)
         self.status = status
+        self.maybe_done = maybe_done
+        """True if it may have done what was asked."""
         self.retry_after = retry_after
         """Seconds that it asked us to wait."""
         self.detail = detail
@@ -84,16 +94,19 @@ class _Sender(AsyncHTTPSender[Any, Any]):
             ) as response:
                 body = await response.read()
         except (aiohttp.ClientError, TimeoutError) as exc:
-            raise ConnectorFailure(type(exc).__name__) from exc
+            # Nothing was sent where no connection came about.
+            unsent = isinstance(exc, aiohttp.ClientConnectorError)
+            raise ConnectorFailure(type(exc).__name__, maybe_done=not unsent) from exc
         if response.status >= 300:
             raise ConnectorFailure(
                 f"HTTP {response.status} {_error_part(body, 'code')[:60]}".rstrip(),
                 status=response.status,
                 retry_after=_seconds(response.headers.get("Retry-After")),
                 detail=_error_part(body, "message"),
+                maybe_done=response.status >= 500 and response.status != BUSY,
             )
         if body and not _is_object(body):
-            raise ConnectorFailure("its answer made no sense", status=response.status)
+            raise ConnectorFailure("its answer made no sense", status=response.status, maybe_done=True)
         return Response(request, _Answer(http, response, body))
 
 

@@ -4,34 +4,44 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from bot.errors import DeliveryError, DeliveryRefused, DeliveryUnavailable, StoreUnavailable
+import pytest
+
+from bot.errors import DeliveryRefused, DeliveryUnavailable, StoreUnavailable
 from bot.messages import Platform, Question
-from bot.stale import AT_ONCE, OLDEST, TRIES, StaleNotices, notice
+from bot.stale import AT_ONCE, OLDEST, PATIENCE, StaleNotices, notice
 from bot.store.freshness import CHANGED, REMOVED, StaleCitation
 from tests.fakes.delivery import RecordingDelivery
 from tests.fakes.samples import NOW, question
 
 
 def stale(
-    message_id: str, number: int = 1, reason: str = CHANGED, platform: Platform = Platform.SLACK
+    message_id: str,
+    number: int = 1,
+    reason: str = CHANGED,
+    platform: Platform = Platform.SLACK,
+    tenant: str = "acme",
+    team: str = "T1",
 ) -> StaleCitation:
-    asked = question(message_id=message_id, platform=platform)
+    asked = question(message_id=message_id, platform=platform, tenant=tenant, address={"team": team})
     return StaleCitation(asked, "reply", NOW, number, "Page", "page.md", reason, NOW)
 
 
 class NotingDelivery(RecordingDelivery):
     """A platform that can be told something later."""
 
-    def __init__(self, error: DeliveryError | None = None) -> None:
+    def __init__(self, error: Exception | None = None, *, looks_first: bool = True, only: str = "m") -> None:
+        """`error` is raised for messages whose id begins with `only`."""
         super().__init__()
         self.error = error
+        self.looks_first = looks_first
+        self.only = only
         self.notes: list[tuple[str, str]] = []
 
     async def note(self, question: Question, text: str) -> None:
         self.notes.append((question.message_id, text))
-        if self.error:
+        if self.error and question.message_id.startswith(self.only):
             raise self.error
 
 
@@ -42,8 +52,12 @@ class Answers:
         self.citations = citations
         self.told: set[str] = set()
         self.down = 0
+        self.stuck = 0
+        """How many claims cannot be given back."""
+        self.read = 0
 
     async def stale(self, tenant: str | None = None, *, untold: bool = False) -> Sequence[StaleCitation]:
+        self.read += 1
         if self.down:
             self.down -= 1
             raise StoreUnavailable("The database is down.")
@@ -55,7 +69,10 @@ class Answers:
         return new
 
     async def set_untold(self, question_id: str) -> None:
-        self.told.remove(question_id)
+        if self.stuck:
+            self.stuck -= 1
+            raise StoreUnavailable("The database is down.")
+        self.told.discard(question_id)
 
 
 def notices(answers: Answers, delivery: RecordingDelivery, *, days: int = 1) -> StaleNotices:
@@ -98,12 +115,124 @@ async def test_a_platform_that_is_down_is_told_later_by_whoever_comes_first() ->
     assert await notices(answers, delivery).tell() == 0
 
 
-async def test_a_platform_that_stays_down_is_given_up() -> None:
-    answers, delivery = Answers(stale("m1")), NotingDelivery(DeliveryUnavailable("Slack is down."))
+async def test_a_platform_that_stays_down_is_given_up_after_six_hours_however_often_it_was_tried() -> None:
+    answers, delivery, now = Answers(stale("m1")), NotingDelivery(DeliveryUnavailable("Slack is down.")), [NOW]
+    telling = StaleNotices(answers, {Platform.SLACK: delivery}, now=lambda: now[0])
+    for _ in range(100):  # so many syncs
+        await telling.tell()
+    assert len(delivery.notes) == 100
+    assert not answers.told
+    now[0] += PATIENCE
+    for _ in range(3):
+        await telling.tell()
+    assert len(delivery.notes) == 101
+
+
+@pytest.mark.parametrize("other", [{"tenant": "other"}, {"team": "T2"}])
+async def test_a_workspace_that_is_down_holds_up_no_other(other: dict[str, str]) -> None:
+    """One line of it is tried in a round, however many there are, and all are told once it is back."""
+    down = [stale(f"m{at}") for at in range(AT_ONCE + 5)]
+    answers = Answers(*down, *(stale(f"other-{at}", **other) for at in range(AT_ONCE - 1)))  # type: ignore[arg-type]
+    delivery = NotingDelivery(DeliveryUnavailable("That workspace is down."))
     telling = notices(answers, delivery)
-    for _ in range(TRIES + 5):
-        assert await telling.tell() == 0
-    assert len(delivery.notes) == TRIES
+    assert await telling.tell() == AT_ONCE - 1
+    assert [message for message, _ in delivery.notes if message.startswith("m")] == ["m0"]
+    delivery.error = None
+    assert await telling.tell() + await telling.tell() == len(down)
+
+
+async def test_a_line_that_fails_by_itself_does_not_hold_up_its_workspace_for_long() -> None:
+    answers = Answers(stale("m1-bad"), stale("m2"), stale("m3"))
+    delivery = NotingDelivery(DeliveryUnavailable("Not there."), only="m1")
+    telling = notices(answers, delivery)
+    assert await telling.tell() == 0
+    assert await telling.tell() == 2
+
+
+async def test_what_may_have_arrived_is_repeated_only_where_the_platform_can_be_asked() -> None:
+    unsure = DeliveryUnavailable("A time-out.", maybe_done=True)
+    for looks_first, posts in ((True, 2), (False, 1)):
+        delivery = NotingDelivery(unsure, looks_first=looks_first)
+        telling = notices(Answers(stale("m1")), delivery)
+        assert await telling.tell() + await telling.tell() == 0
+        assert len(delivery.notes) == posts
+
+
+async def test_what_surely_did_not_arrive_is_repeated_where_the_platform_cannot_be_asked() -> None:
+    delivery = NotingDelivery(DeliveryUnavailable("HTTP 503"), looks_first=False)
+    telling = notices(Answers(stale("m1")), delivery)
+    assert await telling.tell() == 0
+    delivery.error = None
+    assert await telling.tell() == 1
+
+
+async def test_a_claim_that_cannot_be_given_back_at_once_is_given_back_later() -> None:
+    answers, delivery = Answers(stale("m1")), NotingDelivery(DeliveryUnavailable("Slack is down."))
+    answers.stuck = 2
+    telling = notices(answers, delivery)
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable):
+            await telling.tell()
+    delivery.error = None
+    assert await telling.tell() == 1
+
+
+async def test_a_database_that_fails_while_a_line_is_told_loses_no_claim() -> None:
+    """In many workspaces, their tokens are in it."""
+    answers, delivery = Answers(stale("m1")), NotingDelivery(StoreUnavailable("The database is down."))
+    telling = notices(answers, delivery)
+    with pytest.raises(StoreUnavailable):
+        await telling.tell()
+    delivery.error = None
+    assert await telling.tell() == 1
+
+
+@pytest.mark.parametrize("looks_first", [True, False])
+async def test_a_stop_while_a_line_is_told_gives_the_claim_back_where_that_is_safe(looks_first: bool) -> None:
+    class Slow(NotingDelivery):
+        async def note(self, question: Question, text: str) -> None:
+            await super().note(question, text)
+            await asyncio.Event().wait()
+
+    answers, delivery = Answers(stale("m1")), Slow(looks_first=looks_first)
+    running = asyncio.create_task(notices(answers, delivery).run(asyncio.Event()))
+    while not delivery.notes:
+        await asyncio.sleep(0)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert bool(answers.told) is not looks_first
+
+
+@pytest.mark.parametrize("noticed", ["when listing", "when claiming", "as too old"])
+async def test_what_failed_once_and_is_settled_elsewhere_is_not_waited_for(noticed: str) -> None:
+    """Another replica told it, or too much time has passed: nothing is read again before the next change."""
+    now = [NOW]
+
+    class Settled(Answers):
+        async def set_told(self, question_id: str) -> bool:
+            if self.read > 1 and noticed == "when claiming":
+                self.citations = ()
+                return False
+            return await super().set_told(question_id)
+
+        async def set_untold(self, question_id: str) -> None:
+            await super().set_untold(question_id)
+            if noticed == "when listing":
+                self.citations = ()
+            elif noticed == "as too old":
+                now[0] = NOW + OLDEST + timedelta(days=1)
+
+    def clock() -> datetime:
+        return now[0]
+
+    answers, delivery = Settled(stale("m1")), NotingDelivery(DeliveryUnavailable("Slack is down."))
+    telling = StaleNotices(answers, {Platform.SLACK: delivery}, now=clock, again=0)
+    running = asyncio.create_task(telling.run(asyncio.Event()))
+    for _ in range(50):
+        await asyncio.sleep(0)
+    running.cancel()
+    assert answers.read == 2
 
 
 async def test_what_could_not_be_told_is_tried_again_without_a_change() -> None:

@@ -174,6 +174,14 @@ async def test_a_note_is_posted_in_the_thread_once(slack: Slack) -> None:
     assert "<!channel>" not in slack.texts[1]
 
 
+async def test_a_note_is_not_posted_where_the_thread_cannot_be_read(slack: Slack) -> None:
+    """It may stand there."""
+    slack.workspace.fail("conversations.replies", Failure(error="missing_scope"))
+    with pytest.raises(DeliveryRefused, match="missing_scope"):
+        await slack.delivery.note(slack.question, "Source [1] has changed.")
+    assert slack.texts == []
+
+
 async def test_a_note_that_slack_does_not_take_is_refused(slack: Slack) -> None:
     slack.workspace.fail("chat.postMessage", Failure(error="channel_not_found"))
     with pytest.raises(DeliveryRefused):

@@ -322,3 +322,12 @@ async def test_a_note_that_teams_does_not_take_is_refused(teams: Teams) -> None:
     teams.connector.fault = Fault(403)
     with pytest.raises(DeliveryRefused):
         await teams.delivery.note(teams.question, "Source [1] has changed.")
+
+
+async def test_a_note_that_may_have_arrived_is_not_posted_again(teams: Teams) -> None:
+    """Teams cannot be asked: whoever sends it is told so."""
+    teams.connector.fault = Fault(504, after_storing=True)
+    with pytest.raises(DeliveryUnavailable) as caught:
+        await teams.delivery.note(teams.question, "Source [1] has changed.")
+    assert caught.value.maybe_done
+    assert teams.texts() == ["Source [1] has changed."]

@@ -126,6 +126,40 @@ async def test_trying_again_has_an_end(sending: Sending) -> None:
     assert len(sending.fake.calls) == ATTEMPTS
 
 
+@pytest.mark.parametrize(
+    ("fault", "maybe_done"),
+    [
+        (Fault(400), False),
+        (Fault(429, {"Retry-After": "120"}), False),
+        (Fault(503), False),
+        (Fault(500), True),
+        (Fault(504), True),
+        (Fault(disconnect=True), True),
+        (Fault(200, body="?"), True),
+    ],
+)
+async def test_the_error_tells_whether_it_may_have_arrived(sending: Sending, fault: Fault, maybe_done: bool) -> None:
+    sending.fake.fault = fault
+    with pytest.raises(DeliveryUnavailable) as caught:
+        await sending.client.post(sending.reference, rendering.opening(), progress=True)
+    assert caught.value.maybe_done is maybe_done
+
+
+async def test_nothing_arrived_where_no_connection_came_about(sending: Sending) -> None:
+    nowhere = json.dumps(json.loads(sending.reference) | {"serviceUrl": "http://127.0.0.1:1/"})
+    with pytest.raises(DeliveryUnavailable) as caught:
+        await sending.client.post(nowhere, rendering.opening())
+    assert caught.value.maybe_done is False
+
+
+async def test_an_attempt_that_may_have_arrived_is_remembered(sending: Sending) -> None:
+    """Also where the later ones surely did not."""
+    sending.fake.faults.extend([Fault(504), *[Fault(503)] * 3])
+    with pytest.raises(DeliveryUnavailable) as caught:
+        await sending.client.post(sending.reference, rendering.opening())
+    assert caught.value.maybe_done
+
+
 async def test_teams_says_how_long_to_wait(sending: Sending) -> None:
     """`Retry-After` in seconds."""
     sending.fake.faults.extend([Fault(429, {"Retry-After": "7"}), Fault(429, {"Retry-After": "0"})])
