@@ -29,6 +29,8 @@ MAX_TOKENS = 64
 MOST_FAILED = 0.05
 """Share of the questions that may stay without a draft. They are not any questions (long ones take long), so more of them
 would bend what is measured."""
+_DOWN = 3
+"""So many failures before any draft are a server that is down, rather than long questions."""
 
 
 Points = tuple[tuple[float, float], ...]
@@ -93,7 +95,7 @@ async def observe(
 
     A request that fails is repeated once, and then counted like a failed case of an evaluation while the others go on.
     Raises `TrainingError` for too few rows, a server that tells no probabilities and too many failures; what
-    `ChatModel.stream` raises where the first question fails already.
+    `ChatModel.stream` raises where each of the first questions fails.
     """
     drafts = _to_draft(rows)
     allowed = min(int(MOST_FAILED * len(drafts)), len(drafts) - LEAST)
@@ -105,8 +107,8 @@ async def observe(
         except ModelError as error:
             failed += 1
             log.warning("draft_failed", error=str(error), model=drafter.name, failed=failed)
-            if not outcomes:
-                raise  # a server that is down, rather than one question
+            if not outcomes and failed == _DOWN:
+                raise
             if failed > allowed:
                 raise TrainingError(
                     f"{failed} of {len(outcomes) + failed} drafts failed, each asked for twice ({error}). At most"

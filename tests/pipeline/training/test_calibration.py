@@ -127,8 +127,14 @@ async def test_too_many_failures_are_refused_as_soon_as_they_are_too_many() -> N
         await observe([row(n) for n in range(LEAST)], ScriptedChatModel(Failing(q3=2)))
 
 
-async def test_a_server_that_is_down_is_told_at_the_first_question() -> None:
-    drafter = ScriptedChatModel(Failing(q0=9))
-    with pytest.raises(ModelUnavailable, match="q0"):
+async def test_a_server_that_is_down_is_told_at_the_first_three_questions() -> None:
+    drafter = ScriptedChatModel(Failing(q0=9, q1=9, q2=9))
+    with pytest.raises(ModelUnavailable, match="q2"):
         await observe([row(n) for n in range(2 * LEAST)], drafter)
-    assert len(drafter.requests) == 2
+    assert len(drafter.requests) == 6
+
+
+async def test_first_questions_that_always_fail_are_failures_like_any_other() -> None:
+    """They would stand in the way of every calibration: their order does not change."""
+    observed = await observe([row(n) for n in range(2 * LEAST)], ScriptedChatModel(Failing(q0=9, q1=9)))
+    assert (len(observed.outcomes), observed.failed) == (2 * LEAST - 2, 2)
