@@ -26,11 +26,11 @@ class PreferenceRecipe(Training):
     beta: Annotated[float, Field(gt=0)] = 0.1
     """How near to the reference the model stays: higher is nearer. A reward is beta x the difference of log-probabilities."""
     desirable_weight: Weight | None = None
-    """Of good answers; None: from their numbers, see `weights.weights`."""
+    """Of good answers; None: from their numbers, see `rows.weights`."""
     undesirable_weight: Weight | None = None
     """Of bad answers."""
     least_rows: Annotated[int, Field(ge=2)] = 20
-    """Fewer are refused."""
+    """Fewer are refused, counted after those are left out that do not fit into `max_tokens`."""
     modes: Annotated[tuple[Mode, ...], Field(min_length=1)] = (Mode.RAG, Mode.COMBINED)
     """Of the answers to learn from. Those of the mode `finetuned` have a prompt without passages, which nothing else trains."""
     written_by: str | None = None

@@ -105,10 +105,15 @@ def weights(good: int, bad: int, desirable: float | None, undesirable: float | N
 
 
 def kept_labels(data: Preferences, kept: Sequence[int], recipe: PreferenceRecipe) -> list[bool]:
-    """Whether each row that fitted into the window is a good answer. Raises `TrainingError` where all of them are of one kind.
+    """Whether each row that fitted into the window is a good answer. Raises `TrainingError` where too few are left, or one kind.
 
     `kept`: indices of these rows.
     """
+    if len(kept) < recipe.least_rows:
+        raise TrainingError(
+            f"Only {len(kept):,} of {len(data.rows):,} rows fit into max_tokens: {recipe.max_tokens}, and the recipe wants at "
+            f"least {recipe.least_rows}. Raise max_tokens."
+        )
     good = [data.rows[at].good for at in kept]
     if all(good) or not any(good):
         missing = "bad" if all(good) else "good"

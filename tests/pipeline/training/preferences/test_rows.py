@@ -72,10 +72,11 @@ def test_too_few_rows_and_rows_of_one_kind_are_refused(tmp_path: Path, good: int
 
 
 def test_a_kind_of_which_no_row_fits_into_the_window_is_refused(tmp_path: Path) -> None:
-    data: Preferences = read_preferences(a_ratings_folder(tmp_path), a_recipe())
-    assert kept_labels(data, [0, 23], a_recipe()) == [True, False]
+    recipe = a_recipe(least_rows=2)
+    data: Preferences = read_preferences(a_ratings_folder(tmp_path), recipe)
+    assert kept_labels(data, [0, 23], recipe) == [True, False]
     with pytest.raises(TrainingError, match="None of the bad answers fits into max_tokens: 256"):
-        kept_labels(data, [0, 1], a_recipe())
+        kept_labels(data, [0, 1], recipe)
 
 
 def test_broken_rows_are_named(tmp_path: Path) -> None:
