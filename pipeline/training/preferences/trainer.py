@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -26,6 +26,8 @@ from pipeline.training.trainer import LOGITS_AT_ONCE
 
 REFERENCE = "ref"
 """`trl`'s name for its frozen copy of the adapter that it is given."""
+KEPT_EVERY = 8
+"""Batches of the reference after which its words are written down: what a killed run asks again at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,26 +65,30 @@ class PreferenceTrainer(CarefulTrainer, KTOTrainer):
             base = self.model.get_base_model()
             base.forward = _completions_only(base, bf16=recipe.precision == "bf16")
 
-    def compare_with(self, kept: Path, progress: Callable[[int, int], None]) -> None:
-        """Compute how likely the reference finds each answer, or read it from `kept`, and let go of the reference.
+    def compare_with(self, kept: Path, progress: Callable[[int, int], None], stopped: Callable[[], bool]) -> None:
+        """Compute how likely the reference finds each answer, as far as `kept` does not say it, and let go of the reference.
 
-        It is asked in the very batches that are trained on. `progress`: rows done, and of how many.
+        It is asked in the very batches that are trained on. `progress`: rows done, and of how many. `stopped`: asked after
+        each batch; where it says so, what was asked is kept and the trainer is not to be run.
         """
-        told = json.loads(kept.read_bytes()) if kept.is_file() else self._ask_reference(progress)
-        unfinished = kept.with_name(kept.name + ".unfinished")
-        unfinished.write_text(json.dumps(told))
-        unfinished.replace(kept)
+        told = self._ask_reference(kept, progress, stopped)
+        if stopped():
+            return
         for column, values in told.items():
             self.train_dataset = self.train_dataset.add_column(column, values)
         self.precompute_ref_logps = True  # `trl` then takes the columns' word for it
         self.model.delete_adapter(REFERENCE)
         self.model.set_adapter("default")
 
-    def _ask_reference(self, progress: Callable[[int, int], None]) -> dict[str, list[float]]:
+    def _ask_reference(
+        self, kept: Path, progress: Callable[[int, int], None], stopped: Callable[[], bool]
+    ) -> dict[str, list[float | None]]:
+        """By column; None for what was not asked yet."""
+        told = self._asked_before(kept)
         count = len(self.train_dataset)
-        told = {name: [0.0] * count for name in ("ref_logps", *(["ref_KL_logps"] if self.calculate_KL else []))}
-        done = 0
-        for batch in self.batches.batches:
+        missing = [batch for batch in self.batches.batches if told["ref_logps"][batch[0]] is None]
+        done = count - sum(map(len, missing))
+        for number, batch in enumerate(missing, start=1):
             inputs = self._prepare_inputs(self.data_collator([self.train_dataset[at] for at in batch]))
             answers = self.compute_ref_log_probs(self.model, inputs)  # type: ignore[no-untyped-call]
             for values, answer in zip(told.values(), answers, strict=False):  # without KL the second is None
@@ -90,7 +96,19 @@ class PreferenceTrainer(CarefulTrainer, KTOTrainer):
                     values[at] = value
             done += len(batch)
             progress(done, count)
+            stop = stopped()
+            if stop or number % KEPT_EVERY == 0 or done == count:
+                _keep(kept, told)
+            if stop:
+                break
         return told
+
+    def _asked_before(self, kept: Path) -> dict[str, list[float | None]]:
+        if kept.is_file():
+            told: dict[str, list[float | None]] = json.loads(kept.read_bytes())
+            return told
+        names = ("ref_logps", "ref_KL_logps") if self.calculate_KL else ("ref_logps",)
+        return {name: [None] * len(self.train_dataset) for name in names}
 
     def get_train_dataloader(self) -> Any:
         loader = DataLoader(self.train_dataset, batch_sampler=self.batches, collate_fn=self.data_collator)
@@ -103,6 +121,12 @@ class PreferenceTrainer(CarefulTrainer, KTOTrainer):
     def _prepare_dataset(self, dataset: Dataset, *_: Any) -> Dataset:
         """The rows are encoded already, as those of other trainings are."""
         return dataset
+
+
+def _keep(file: Path, told: Mapping[str, list[float | None]]) -> None:
+    unfinished = file.with_name(file.name + ".unfinished")
+    unfinished.write_text(json.dumps(told))
+    unfinished.replace(file)
 
 
 def preference_arguments(

@@ -1,6 +1,7 @@
 """`promptai finetune --what ratings`: rated answers and an adapter -> a better adapter, as a folder of its own.
 
-Started again with the same ratings, recipe, base and adapter it goes on from the last checkpoint.
+Started again with the same ratings, recipe, base and adapter it goes on from the last checkpoint, or where the reference
+was being asked.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from pipeline.training.preferences.run import Job, Run, Start
 from pipeline.training.stopping import Stopped, stopping
 
 _REFERENCE = "reference.json"
-"""Beside the checkpoints: what the reference says of each row."""
+"""Beside the checkpoints: what the reference says of each row, as far as it was asked."""
 
 
 def finetune(
@@ -35,7 +36,8 @@ def finetune(
     """Train to the end; returns the new adapter's manifest.
 
     `report`: gets a `watching.Progress` after each step. `say`: gets a line for people. `asked`: rows that the reference was
-    asked about, and of how many. Raises `TrainingError`, and `Stopped` after SIGINT or SIGTERM, with a checkpoint saved.
+    asked about, and of how many. Raises `TrainingError`, and `Stopped` after SIGINT or SIGTERM, with a checkpoint saved, or what
+    the reference has said so far.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise TrainingError("Ratings are trained on one device: run the command without `accelerate launch`.")
@@ -49,10 +51,12 @@ def finetune(
 
     resume = checkpoints.begin(job.out / checkpoints.FOLDER, identity, fresh=job.fresh)
     run = _prepare(job, start, data, resume, report, say)
-    _compare(run.trainer, job.out, asked)
-    if resume:
-        say(f"Going on from step {checkpoints.step_of(resume)}.")
     with stopping(run.watch):
+        _compare(run, job.out, asked)
+        if run.watch.stopped:
+            raise Stopped(checkpoints.step_of(resume))
+        if resume:
+            say(f"Going on from step {checkpoints.step_of(resume)}.")
         run.trainer.run(resume)
     if run.trainer.state.global_step < run.trainer.state.max_steps:
         raise Stopped(run.trainer.state.global_step)
@@ -109,8 +113,8 @@ def _say_rows(
         say(f"Models that took part in them: {', '.join(f'{name} in {count:,}' for name, count in data.writers)}.")
 
 
-def _compare(trainer: Any, out: Path, asked: Callable[[int, int], None]) -> None:
+def _compare(run: Run, out: Path, asked: Callable[[int, int], None]) -> None:
     try:
-        trainer.compare_with(out / checkpoints.FOLDER / _REFERENCE, asked)
+        run.trainer.compare_with(out / checkpoints.FOLDER / _REFERENCE, asked, lambda: run.watch.stopped)
     except OSError as exc:
         raise no_room(out, exc) from exc

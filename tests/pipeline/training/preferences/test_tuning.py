@@ -29,7 +29,7 @@ from pipeline.training.preferences.tuning import finetune
 from pipeline.training.rows import file_hash
 from pipeline.training.stopping import Stopped
 from tests.pipeline.training import tiny
-from tests.pipeline.training.preferences.toy import a_ratings_folder, a_recipe, some_lines
+from tests.pipeline.training.preferences.toy import a_line, a_ratings_folder, a_recipe, some_lines
 
 FILES = {"adapter_config.json", "adapter_model.safetensors", "check.json", "log.jsonl", "loss.svg", "manifest.json"}
 
@@ -93,6 +93,10 @@ def at(step: int, act: Callable[[], None]) -> Callable[[Any], None]:
 
 def kill() -> None:
     raise Killed
+
+
+def interrupt() -> None:
+    os.kill(os.getpid(), signal.SIGINT)
 
 
 def log(out: Path) -> list[dict[str, float]]:
@@ -197,6 +201,32 @@ def test_a_signal_ends_with_a_checkpoint(base: Path, parent: Path, ratings: Path
     with pytest.raises(Stopped) as stopped:
         train(job, at(2, lambda: os.kill(os.getpid(), signal.SIGTERM)))
     assert f"Going on from step {stopped.value.step}." in train(job)
+
+
+@pytest.mark.parametrize(("stop", "goes_on"), [(interrupt, 20), (kill, 18)])
+def test_what_the_reference_has_said_is_not_asked_again(
+    base: Path, parent: Path, ratings: Path, tmp_path: Path, stop: Callable[[], None], goes_on: int
+) -> None:
+    """Stopped after nine batches of two: a signal loses none of them, a kill only the ninth. One step then takes all rows."""
+    job = Job(ratings, a_recipe(base, batch=2, accumulation=12, epochs=1), parent, tmp_path / "adapter", tmp_path)
+    with pytest.raises((Stopped, Killed)):
+        finetune(job, at(1, kill), lambda _: None, lambda done, _rows: stop() if done == 18 else None)
+    assert log(job.out) == []
+    asked: list[int] = []
+    finetune(job, lambda _: None, lambda _: None, lambda done, _rows: asked.append(done))
+    assert asked == list(range(goes_on, 25, 2))
+    assert [line["loss"] for line in log(job.out)] == [0.5]
+
+
+def test_too_few_rows_that_fit_into_the_window_are_refused(base: Path, parent: Path, tmp_path: Path) -> None:
+    """Before anything is trained, and by the dry run as well."""
+    long = [a_line(10**200 + at, good=bool(at % 2)) for at in range(10)]
+    job = Job(
+        a_ratings_folder(tmp_path, [*some_lines(8, 7), *long]), a_recipe(base), parent, tmp_path / "new", tmp_path
+    )
+    for start in (lambda: dry_run(job), lambda: train(job)):
+        with pytest.raises(TrainingError, match=r"Only 15 of 25 rows fit into max_tokens: 256, .* at least 20\. Raise"):
+            start()
 
 
 def test_a_finished_run_is_not_repeated(
