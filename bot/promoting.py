@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import getpass
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -14,6 +14,7 @@ from bot.adapters import calibrations_of, check_adapter
 from bot.answering import answering_options
 from bot.errors import PromotionError
 from bot.evaluate import open_corpus, progress_bar
+from bot.learned import not_looked_at
 from bot.parts import model_host, open_store, who_serves
 from bot.promotion import Outcome, Promotion, Serving
 from bot.settings import BotSettings
@@ -26,17 +27,8 @@ from pipeline.evaluation.session import Models, Plan, cases_of, measure, write
 from pipeline.llm import BASE, ChatModel, ModelHost
 from pipeline.settings import PipelineSettings
 from pipeline.training.adapter import Adapter, read_adapter
-from pipeline.training.finetune import read_data
-from pipeline.training.preferences.rows import read_all
-from pipeline.training.ratings_folder import KTO
-from pipeline.training.rows import Row, Skill, file_hash
 from pipeline.training.serving import Verdict
-from pipeline.training.synthesis.filters import LEAK
-from pipeline.training.synthesis.near import HeldOut
 from pipeline.types import Role
-
-_SHOWN = 3
-"""Questions that a refusal names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +41,9 @@ class Request:
     """Held-out questions; `out` is set here."""
     corpus: Path | None
     """A folder or JSON lines; None: what has been synced."""
-    data: Path | None
-    """What the adapter was trained on: questions that are in it judge nothing. None: not known here."""
+    data: tuple[Path, ...] = ()
+    """What the adapter and those that it began as were trained on: questions that are in it judge nothing. Empty: not known
+    here."""
     force: str = ""
     """Why to promote it whatever the comparison says; empty: only if it is better."""
 
@@ -62,9 +55,11 @@ async def promote(request: Request, bot: BotSettings, settings: PipelineSettings
         raise PromotionError(f"{request.name} is in service for {request.role}s already.")
     cases = await asyncio.to_thread(cases_of, request.plan)
     adapter = await asyncio.to_thread(_adapter, settings, request.name)
-    learned = await asyncio.to_thread(_learned, request, adapter, cases)
+    unknown = await asyncio.to_thread(
+        not_looked_at, request.name, request.data, adapter, request.plan.questions.name, cases
+    )
     decision = await _compared(request, cases, now, bot, settings, adapter)
-    decision = replace(decision, notes=(*decision.notes, *learned))
+    decision = replace(decision, notes=(*decision.notes, *unknown))
     outcome = Outcome.PROMOTED if decision.better else Outcome.FORCED if request.force else Outcome.REFUSED
     promotion = Promotion(
         role=request.role,
@@ -87,44 +82,6 @@ def _adapter(settings: PipelineSettings, name: str) -> Adapter | None:
     """The adapter's folder, where PROMPTAI_ADAPTERS says where it is. Raises `TrainingError` if it cannot be served."""
     folder = settings.adapter_folders.get(name)
     return read_adapter(folder, values=False) if folder is not None and folder.suffix != ".gguf" else None
-
-
-def _learned(request: Request, adapter: Adapter | None, cases: Sequence[Case]) -> tuple[str, ...]:
-    """Refuse questions that the adapter was trained on. Raises `PromotionError`, and `TrainingError` for the data."""
-    if request.data is None:
-        return ("Whether the questions are in the adapter's training data was not looked at: no --data.",)
-    data, rows = _training_data(request.data)
-    told = adapter.manifest if adapter else {}
-    parent = told.get("parent") or {}
-    trained_on = [each for each in (told.get("data"), parent.get("data")) if each]
-    if trained_on and data not in trained_on:
-        raise PromotionError(
-            f"{request.data} is not what {request.name} was trained on: its manifest names other data ({trained_on[0][:12]}…)."
-        )
-    held_out = HeldOut([case.question for case in cases])
-    asked = dict.fromkeys(row.question.rpartition("Question: ")[2] for row in rows)
-    leaked = [question for question in asked if held_out.similarity(question) >= LEAK]  # as `synthesize --held-out`
-    if leaked:
-        some = "; ".join(leaked[:_SHOWN])
-        raise PromotionError(
-            f"{len(leaked)} rows of {request.data} ask what {request.plan.questions.name} asks, or nearly ({some}): an adapter "
-            "that was trained on them proves nothing. Give questions that were held out, or train again with --held-out."
-        )
-    if parent:
-        return (
-            f"{request.name} began as {parent.get('name')}: the questions were looked for in {request.data} alone, and not in "
-            "what the other was trained on.",
-        )
-    return ()
-
-
-def _training_data(folder: Path) -> tuple[str, Iterable[Row]]:
-    """Hash and rows of a folder of `promptai synthesize` or `promptai ratings dataset`. Raises `TrainingError`."""
-    votes = folder / KTO
-    if votes.is_file():
-        return file_hash(votes), [rated.row for rated in read_all(votes)]
-    data = read_data(folder, tuple(Skill))
-    return data.hash, (*data.train, *data.held_out)
 
 
 async def _compared(

@@ -55,7 +55,10 @@ def promote(
     split: Split = None,
     size: Size = None,
     data: Annotated[
-        Path | None, typer.Option(help="The adapter's training data: held-out questions must not be in it.")
+        list[Path] | None,
+        typer.Option(
+            help="The adapter's training data: held-out questions must not be in it. Again for its ancestors'."
+        ),
     ] = None,
     retrieval_only: Annotated[
         bool, typer.Option("--retrieval-only", help="For drafts: answer nothing; quick.")
@@ -85,7 +88,7 @@ def promote(
             questions, Path(), split=split, size=size, retrieval_only=retrieval_only, at_once=at_once,
             tenant=tenant or bot.tenant,
         )  # fmt: skip
-        promotion, decision = await compare(Request(name, role, plan, corpus, data, force), bot, settings)
+        promotion, decision = await compare(Request(name, role, plan, corpus, tuple(data or ()), force), bot, settings)
         if as_json:
             print(json.dumps(asdict(promotion), default=str))
         else:

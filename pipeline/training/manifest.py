@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -26,6 +27,8 @@ class Parent:
     """Of its `adapter_model.safetensors`."""
     data: str
     """Hash of what it was trained on, as its own manifest has it; empty where that has none."""
+    parent: Parent | None = None
+    """The adapter that it started from in its turn, as its own manifest has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,7 @@ class Manifest:
 
 
 _MANIFEST = TypeAdapter(Manifest)
+_PARENT: TypeAdapter[Parent | None] = TypeAdapter(Parent | None)
 
 
 def write(folder: Path, manifest: Manifest) -> None:
@@ -88,6 +92,16 @@ def read(folder: Path) -> Manifest:
         first = exc.errors(include_url=False)[0]
         raise TrainingError(f"{folder / FILE}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from exc
     return manifest
+
+
+def parent_of(adapter: str, told: Mapping[str, Any]) -> Parent | None:
+    """The parent that `told`, the manifest of `adapter`, names. Raises `TrainingError` where it is no such record."""
+    try:
+        return _PARENT.validate_python(told.get("parent"))
+    except ValidationError as exc:
+        raise TrainingError(
+            f"The manifest of {adapter} names a parent that cannot be read. Copy the adapter again, or train it again."
+        ) from exc
 
 
 def versions() -> dict[str, str]:

@@ -91,7 +91,7 @@ class Bench:
 
     def request(self, role: Role = Role.DRAFT, **changes: Any) -> Request:
         plan = Plan(self.questions, Path(), retrieval_only=role is Role.DRAFT)
-        return replace(Request("docs", role, plan, corpus=Path("docs"), data=None), **changes)
+        return replace(Request("docs", role, plan, corpus=Path("docs")), **changes)
 
     async def promote(self, adapter: Script, request: Request, **values: str) -> Promotion:
         async with ModelServerFake(vague, adapters={"docs": adapter}) as fake:
@@ -142,7 +142,7 @@ def write_data(folder: Path, question: str, *, adapter: Path | None = None) -> P
 
 async def test_a_drafter_that_finds_more_pages_beyond_chance_is_promoted(bench: Bench) -> None:
     data = write_data(bench.folder / "rows", "How are invoices paid?", adapter=bench.adapter)
-    promotion = await bench.promote(remembering, bench.request(data=data))
+    promotion = await bench.promote(remembering, bench.request(data=(data,)))
     assert promotion.outcome is Outcome.PROMOTED
     assert (promotion.adapter, promotion.replaces, promotion.reason) == ("docs", "tgi", "")
     (ranking, hybrid) = promotion.figures["figures"]
@@ -197,14 +197,14 @@ async def test_a_server_that_ignores_the_candidate_promotes_nothing(bench: Bench
 async def test_questions_that_the_adapter_was_trained_on_judge_nothing(bench: Bench) -> None:
     data = write_data(bench.folder / "rows", "what is the thing that people call number 3")
     with pytest.raises(PromotionError, match=r"1 rows of .* ask what held-out\.jsonl asks"):
-        await bench.promote(remembering, bench.request(data=data))
+        await bench.promote(remembering, bench.request(data=(data,)))
 
 
 async def test_data_that_the_adapter_was_not_trained_on_is_noticed(bench: Bench) -> None:
     data = write_data(bench.folder / "rows", "How are invoices paid?")
     (bench.adapter / "manifest.json").write_text(json.dumps({"data": "0" * 64}))
     with pytest.raises(PromotionError, match="names other data"):
-        await bench.promote(remembering, bench.request(data=data))
+        await bench.promote(remembering, bench.request(data=(data,)))
 
 
 async def test_rated_questions_judge_nothing_either(bench: Bench) -> None:
@@ -225,7 +225,7 @@ async def test_rated_questions_judge_nothing_either(bench: Bench) -> None:
     (bench.adapter / "manifest.json").write_text(json.dumps({"data": file_hash(rated), "parent": parent}))
     for data in (rated.parent, before):
         with pytest.raises(PromotionError, match=r"1 rows of .* ask what held-out\.jsonl asks"):
-            await bench.promote(remembering, bench.request(data=data))
+            await bench.promote(remembering, bench.request(data=(data,)))
 
 
 async def test_what_is_in_service_is_not_promoted_again(bench: Bench) -> None:

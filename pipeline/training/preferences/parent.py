@@ -8,7 +8,7 @@ from pathlib import Path
 from pipeline.errors import TrainingError
 from pipeline.training.adapter import WEIGHTS, Adapter, read_adapter
 from pipeline.training.base import Base
-from pipeline.training.manifest import Parent
+from pipeline.training.manifest import Parent, parent_of
 from pipeline.training.memory import shapes
 from pipeline.training.recipe import Dimensions, Module
 from pipeline.training.rows import Skill, file_hash
@@ -46,7 +46,7 @@ def check_parent(folder: Path, base: Base | None, shape: Dimensions) -> Improved
         raise TrainingError(f"{folder} has lora_alpha {adapter.alpha}; only a whole number can be trained on.")
     modules = _check_shapes(folder, adapter, shape)
     name = str(manifest.get("name") or folder.name)
-    told = Parent(name, file_hash(folder / WEIGHTS), str(manifest.get("data", "")))
+    told = Parent(name, file_hash(folder / WEIGHTS), str(manifest.get("data", "")), parent_of(str(folder), manifest))
     shaped = {"rank": adapter.rank, "alpha": int(adapter.alpha), "modules": modules}
     return Improved(folder, shaped, skills, told)
 

@@ -12,6 +12,7 @@ from safetensors.numpy import save_file
 
 from pipeline.errors import TrainingError
 from pipeline.training.base import Base
+from pipeline.training.manifest import Parent
 from pipeline.training.preferences.parent import check_parent
 from pipeline.training.recipe import Dimensions, Module
 
@@ -45,6 +46,16 @@ def test_the_new_adapter_has_the_rank_alpha_and_modules_of_its_parent(tmp_path: 
     found = check_parent(an_adapter(tmp_path), BASE, SHAPE)
     assert found.shape == {"rank": 2, "alpha": 4, "modules": (Module.Q, Module.K)}
     assert (found.told.name, found.told.data, len(found.told.sha256)) == ("docs", "d1", 64)
+
+
+def test_all_ancestors_are_named(tmp_path: Path) -> None:
+    """What they were trained on was learned as well."""
+    first = {"name": "docs-0", "sha256": "0" * 64, "data": "d0"}
+    told = check_parent(an_adapter(tmp_path, manifest={"parent": first}), BASE, SHAPE).told
+    assert (told.data, told.parent) == ("d1", Parent("docs-0", "0" * 64, "d0"))
+    (tmp_path / "manifest.json").write_text(json.dumps(MANIFEST | {"parent": "docs-0"}))
+    with pytest.raises(TrainingError, match="names a parent that cannot be read"):
+        check_parent(tmp_path, BASE, SHAPE)
 
 
 def test_an_adapter_from_elsewhere_is_taken_by_its_shapes(tmp_path: Path) -> None:
