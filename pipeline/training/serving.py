@@ -2,7 +2,9 @@
 
 The same prompts go to the adapter, to the base (twice: greedy decoding on a busy GPU need not repeat itself) and to a name
 that no server knows. An adapter that is served answers otherwise than the base and, where its folder holds `check.json`,
-more like what it was trained on than the base does: so another adapter under its name is noticed too.
+more like what it was trained on than the base does: so another adapter under its name is noticed too. One is not: an adapter
+that ratings improved has its parent's `check.json` and answers it nearly as the parent does, so that the parent under its name
+passes.
 """
 
 from __future__ import annotations

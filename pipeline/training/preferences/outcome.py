@@ -37,7 +37,7 @@ def finish(job: Job, run: Run, made: Manifest, rows: Sequence[Preference], paren
         title = f"{made.name}: {made.steps:,} steps, {made.tokens:,} tokens"
         curve = loss_curve(run.log.curve("loss"), [], title=title, unit=f"loss a row ({job.recipe.loss})")
         (job.out / "loss.svg").write_text(curve, encoding="utf-8")
-        if parent and (parent.folder / CHECK).is_file():  # what it was trained on it still answers so, or nearly
+        if parent and (parent.folder / CHECK).is_file():  # it answers so still, or nearly: see `serving`
             shutil.copyfile(parent.folder / CHECK, job.out / CHECK)
         else:
             write_probes(job.out, [rated.row for rated in rows if rated.good])
