@@ -10,7 +10,12 @@ import json
 import os
 import sys
 import threading
+from collections.abc import MutableMapping
 from typing import Any, NoReturn
+
+SPINS = "2000"
+"""How often a thread of OpenMP looks for work before it sleeps. By default it is some 300,000 times, milliseconds of every
+barrier: where another program wants the same cores, a token then takes seconds (docs/experiments.md)."""
 
 PROMPT_CACHE_MIB = 256
 """llama.cpp would keep up to 8 GiB of old prompts."""
@@ -22,11 +27,18 @@ def main() -> None:
     ready = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # whatever native code prints goes to the log
 
-    import xllamacpp  # noqa: PLC0415 - after stdout is out of its reach
+    sleep_sooner(os.environ)
+    import xllamacpp  # noqa: PLC0415 - after stdout is out of its reach, and OpenMP reads its settings when it is loaded
 
     server = xllamacpp.Server(_params(xllamacpp, config))
     print(json.dumps({"url": server.listening_address}), file=ready, flush=True)
     threading.Event().wait()
+
+
+def sleep_sooner(environment: MutableMapping[str, str]) -> None:
+    """Let OpenMP's threads give up their core soon, unless whoever runs this has decided on it."""
+    if "OMP_WAIT_POLICY" not in environment:
+        environment.setdefault("GOMP_SPINCOUNT", SPINS)
 
 
 def _params(xllamacpp: Any, config: dict[str, Any]) -> Any:

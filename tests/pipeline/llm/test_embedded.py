@@ -19,6 +19,7 @@ from pipeline.errors import ModelUnavailable
 from pipeline.llm import complete
 from pipeline.llm.child_process import BoundedLog
 from pipeline.llm.embedded import EmbeddedServer, find_model
+from pipeline.llm.embedded_child import SPINS, sleep_sooner
 from tests.pipeline.llm.conftest import ASK, Sleeps
 
 Run = Callable[..., Awaitable[EmbeddedServer]]
@@ -214,3 +215,11 @@ def test_the_log_keeps_the_last_of_what_was_written_within_its_limit(tmp_path: P
     assert all(file.stat().st_size <= 100 for file in files)
     assert log.path.read_text().endswith(" the end")
     assert "line 049" in files[1].read_text()
+
+
+@pytest.mark.parametrize("chosen", [{}, {"GOMP_SPINCOUNT": "7"}, {"OMP_WAIT_POLICY": "active"}])
+def test_threads_without_work_give_up_their_core_unless_told_otherwise(chosen: dict[str, str]) -> None:
+    """Two embedded models on the same two cores would otherwise wait for each other, spinning."""
+    environment = dict(chosen)
+    sleep_sooner(environment)
+    assert environment == (chosen or {"GOMP_SPINCOUNT": SPINS})
