@@ -60,6 +60,9 @@ class CarefulTrainer(Trainer):
     def create_model_card(self, *_: Any, **__: Any) -> None:
         """The manifest says more."""
 
+    def _send_telemetry(self) -> None:
+        """What a company trains, and on what hardware, is told to nobody; `trl` would tell the Hugging Face Hub."""
+
 
 def shared_arguments(recipe: Training, folder: Path, *, cpu: bool) -> dict[str, Any]:
     """What `transformers` is told about any training. `folder`: where checkpoints go."""

@@ -121,6 +121,16 @@ def test_a_killed_run_goes_on_and_ends_in_the_same_adapter(
     assert [line["step"] for line in lines[0]] == [line["step"] for line in lines[1]]
 
 
+def test_nobody_is_told_of_a_training(base: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`trl` would send the hardware and the kind of model to the Hub, unless in CI or offline."""
+    monkeypatch.delenv("CI", raising=False)
+    told: list[object] = []
+    monkeypatch.setattr("trl.trainer.base_trainer.send_telemetry", lambda *_, **options: told.append(options))
+    with pytest.raises(Killed):
+        train(Job(data, a_recipe(base), tmp_path / "adapter", tmp_path), at(1, kill))
+    assert told == []
+
+
 def test_a_signal_ends_with_a_checkpoint(base: Path, data: Path, tmp_path: Path) -> None:
     """SIGTERM ends after the step in progress, saved; the same command goes on there."""
     job = Job(data, a_recipe(base, save_steps=100), tmp_path / "adapter", tmp_path)
