@@ -52,6 +52,12 @@ def synthesize(
     absent_share: Annotated[
         float, typer.Option(min=0, max=0.9, help="Share of grounded rows without the right passage: say so.")
     ] = 0.2,
+    best_first: Annotated[
+        bool,
+        typer.Option(
+            "--best-first/--shuffled", help="Right passage first where a search finds it, and its page's others."
+        ),
+    ] = False,
     held_out_share: Annotated[
         float, typer.Option(min=0, max=0.9, help="Share of the questions kept for the loss on unseen rows.")
     ] = 0.03,
@@ -98,7 +104,7 @@ def synthesize(
             skills=tuple(dict.fromkeys(Skill(_one_of(name, Skill, "--skill")) for name in skill or list(Skill))),
             draft_form=DraftForm(_one_of(draft_form, DraftForm, "--draft-form")),
             draft_tokens=draft_tokens, answer_rows=answer_rows, answer_passages=answer_passages,
-            row_tokens=row_tokens, absent=absent_share, held_out=held_out_share,
+            row_tokens=row_tokens, absent=absent_share, best_first=best_first, held_out=held_out_share,
             small_model=settings.model_url is None if small_model is None else small_model,
         )  # fmt: skip
         plan = Plan(

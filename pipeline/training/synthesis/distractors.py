@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +45,7 @@ class Distractors:
 
     def __init__(self, corpus: Corpus) -> None:
         self._passages = corpus.passages
+        self._at = {passage.id: at for at, passage in enumerate(corpus.passages)}
         most = max(3, len(self._passages) * _COMMON)
         postings: defaultdict[str, list[tuple[int, float]]] = defaultdict(list)
         for at, passage in enumerate(self._passages):
@@ -58,44 +60,60 @@ class Distractors:
             if len(found) <= most
         }
 
-    def near(self, question: str, count: int, *, without: Collection[str]) -> list[Passage]:
+    def near(self, question: str, count: int, *, without: Collection[str] = ()) -> list[Passage]:
         """The best `count` passages of documents other than `without`."""
+        return list(islice((found for found in self._ranked(question) if found.document_id not in without), count))
+
+    def beside(self, question: str, gold: Sequence[Passage]) -> list[Passage]:
+        """The other passages of the right ones' documents, best first."""
+        own = {passage.document_id for passage in gold}
+        return [found for found in self._ranked(question) if found.document_id in own and found not in gold]
+
+    def best_first(self, question: str, passages: Sequence[Passage]) -> list[Passage]:
+        """The passages as a search by the question's words would rank them."""
+        scores = self._scores(question)
+        return sorted(passages, key=lambda passage: -scores[self._at[passage.id]])
+
+    def _ranked(self, question: str) -> Iterator[Passage]:
+        return (self._passages[at] for at in np.argsort(-self._scores(question), kind="stable"))
+
+    def _scores(self, question: str) -> NDArray[np.float64]:
+        """[passages] What each has in common with the question."""
         scores: NDArray[np.float64] = np.zeros(len(self._passages))
         for term in sorted(terms(question)):
             if found := self._postings.get(term):
                 scores[found[0]] += found[1]
-        chosen: list[Passage] = []
-        for at in np.argsort(-scores, kind="stable"):
-            if self._passages[at].document_id not in without:
-                chosen.append(self._passages[at])
-                if len(chosen) == count:
-                    break
-        return chosen
+        return scores
 
 
-def context(example: Example, distractors: Distractors, *, passages: int, tokens: int, absent: float) -> Context | None:
-    """The row's passages in an order of their own, the right ones left out in the share `absent` of all questions.
+def context(
+    example: Example, distractors: Distractors, *, passages: int, tokens: int, absent: float, best_first: bool = False
+) -> Context | None:
+    """The row's passages, the right ones left out in the share `absent` of all questions.
 
-    `tokens`: estimated, of all passages together. None where the right passages alone do not fit.
+    `tokens`: estimated, of all passages together. `best_first`: as they are served, with another section of the right page
+    among them, and in the order of a search where its first one is right; otherwise in an order of the row's own. None
+    where the right passages alone do not fit.
     """
     left_out = share("absent", example.question) < absent
     gold = () if left_out else example.gold
     if len(gold) > passages or sum(map(_tokens, gold)) > tokens:
         return None
     own = {passage.document_id for passage in example.gold}
-    wrong = [
-        passage
-        for passage in distractors.near(example.question, 2 * passages, without=own)
-        if holds_answer(passage, example.answer) < _ALSO_ANSWERS
-    ]
+    wrong = distractors.near(example.question, 2 * passages, without=own)
+    if best_first and gold:  # another section of the right page is what most often is served beside the right one
+        wrong = [*distractors.beside(example.question, gold)[:1], *wrong]
+    wrong = [passage for passage in wrong if holds_answer(passage, example.answer) < _ALSO_ANSWERS]
     chosen = list(gold)
     room = tokens - sum(map(_tokens, gold))
     for passage in wrong:
         if len(chosen) < passages and _tokens(passage) <= room:
             chosen.append(passage)
             room -= _tokens(passage)
-    shuffled = sorted(chosen, key=lambda passage: share(example.question, passage.id))
-    return Context(tuple(shuffled), tuple(shuffled.index(passage) + 1 for passage in gold)) if shuffled else None
+    ordered = sorted(chosen, key=lambda passage: share(example.question, passage.id))
+    if best_first and (ranked := distractors.best_first(example.question, ordered)) and ranked[0] in gold:
+        ordered = ranked  # elsewhere the wrong ones, chosen by the same words, would always stand before the right one
+    return Context(tuple(ordered), tuple(ordered.index(passage) + 1 for passage in gold)) if ordered else None
 
 
 def _tokens(passage: Passage) -> int:

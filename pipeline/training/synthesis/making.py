@@ -41,6 +41,9 @@ class Shape:
     """Estimated tokens of a row, prompt and completion together, at most."""
     absent: float = 0.2
     """Share of the questions whose context lacks the right passage."""
+    best_first: bool = False
+    """Nearer to what is served: another section of the right page is shown too, and the right passage first where the
+    question's words find it."""
     small_model: bool = False
     """Prompts as the embedded model is asked."""
     held_out: float = 0.03
@@ -124,7 +127,14 @@ def _answers(corpus: Corpus, examples: Sequence[Example], shape: Shape, dropped:
     answered = [example for example in examples if example.statements and len(example.gold) <= shape.answer_passages]
     for example in spread(answered, shape.answer_rows):
         room = shape.row_tokens - _PROMPT_TOKENS - estimate(example.question) - estimate(example.answer)
-        found = context(example, distractors, passages=shape.answer_passages, tokens=room, absent=shape.absent)
+        found = context(
+            example,
+            distractors,
+            passages=shape.answer_passages,
+            tokens=room,
+            absent=shape.absent,
+            best_first=shape.best_first,
+        )
         if found is None:
             dropped.add("row-tokens", example.question)
             continue

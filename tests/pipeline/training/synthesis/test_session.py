@@ -75,6 +75,20 @@ def test_a_grounded_answer_cites_the_right_passage_among_others(tmp_path: Path) 
     assert {row.text.split("[")[1][0] for row in rows} == {"1", "2", "3"}
 
 
+def test_passages_may_stand_as_they_are_served(tmp_path: Path) -> None:
+    """Another section of the right page is among them, and where the question's words find the right one it is the first."""
+    rows: dict[bool, dict[str, Row]] = {}
+    for best_first in (False, True):
+        shape = Shape(skills=(Skill.ANSWER,), absent=0.0, best_first=best_first)
+        plan = a_plan(tmp_path / str(best_first), wordings=1, shape=shape)
+        synthesise(plan)
+        rows[best_first] = {row.question.rpartition("Question: ")[2]: row for row in rows_of(plan)}
+    assert rows[False].keys() == rows[True].keys()
+    asked = next(question for question, row in rows[True].items() if "180 requests" in row.text)
+    assert rows[True][asked].text.endswith("[1].")
+    assert [rows[kind][asked].question.count("] Limits") for kind in (False, True)] == [1, 2]
+
+
 def test_a_share_of_the_contexts_lacks_the_right_passage(tmp_path: Path) -> None:
     """There the completion is the abstention as it is served, and no passage of the right page is shown."""
     plan = a_plan(tmp_path, wordings=2, shape=Shape(skills=(Skill.ANSWER,), absent=0.5))
