@@ -29,7 +29,7 @@ help:
 	@echo "make test-real  whole conversations through real Slack, Teams and browser counterparts (npm, Chromium)"
 	@echo "make lint       ruff, mypy, import contracts"
 	@echo "make demo-adapter  train the adapter that drafts in the demo anew: half an hour on two free cores"
-	@echo "make demo-answerer  the same for the one that answers: twenty minutes"
+	@echo "make demo-answerer  the same for the one that answers: 25 minutes"
 	@echo "make bench      what it costs: prints the tables of docs/experiments.md"
 	@echo "make teams-package  the Teams app as a zip, checked; needs MICROSOFT_APP_ID (docs/teams.md)"
 	@echo "make bench-frameworks CORPUS=folder   beside LlamaIndex and Haystack, on the same corpus"
@@ -85,10 +85,10 @@ ANSWERING := build/demo-answering
 demo-answerer: $(DEV_STAMP)
 	@echo "== 1/2 Documents and answered questions -> training rows"
 	@$(BIN)/promptai synthesize --corpus $(EXAMPLE) --seeds examples/streaming-qoe/answers.jsonl \
-		$(HELD_OUT) --skill answer --wordings 1 --answer-rows 800 --row-tokens 768 --absent-share 0.04 \
+		$(HELD_OUT) --skill answer --wordings 1 --answer-rows 1000 --row-tokens 768 --absent-share 0 --best-first \
 		$(foreach rule,statement terms passage heading table definition glossary identifier,--without $(rule)) \
 		--out $(ANSWERING)/data
-	@echo "== 2/2 Training (twenty minutes on two free cores)"
+	@echo "== 2/2 Training (25 minutes on two free cores)"
 	@$(BIN)/promptai finetune --data $(ANSWERING)/data --recipe manifests/training/demo-answerer-135m.yaml \
 		--out $(ANSWERING)/adapter
 	@mkdir -p $(EXAMPLE_ANSWERER)
