@@ -22,7 +22,7 @@ import numpy as np
 from aiohttp import web
 
 from benchmarks.frameworks.replay import Kind, Replay, Unrecognised
-from benchmarks.waiting_server import Gpus, Request, Server
+from benchmarks.waiting_server import Gpus, Request, Server, tokens_of
 
 UNLIMITED = 1 << 20
 """Tokens, where a request sets no limit: the text ends before."""
@@ -139,7 +139,7 @@ class ModelServer:
             return web.json_response({"error": {"message": str(refused)}}, status=400)
         limit = body.get("max_tokens") or body.get("max_completion_tokens") or UNLIMITED
         engine = self._engine(body["model"])
-        samples = [engine.submit(prompt, reply.text, limit) for _ in range(body.get("n") or 1)]
+        samples = [engine.submit(prompt, tokens_of(reply.text), limit) for _ in range(body.get("n") or 1)]
         whole = sum(len(sample.tokens) for sample in samples)
         read = len(prompt) // 4
         finish = "length" if len(samples[0].tokens) == limit else "stop"

@@ -100,7 +100,7 @@ def test_a_server_that_has_not_been_asked_leaves_time_as_it_is() -> None:
 async def test_an_engine_notes_its_steps_at_stated_length_and_when_it_ran_out_of_work() -> None:
     gpus = Paced("test", GPUS.bandwidth, GPUS.peak, GPUS.parameters, scale=4)
     engine = Engine(gpus)
-    sample = engine.submit("prompt", "one two", 99)
+    sample = engine.submit("prompt", ["one", " two"], 99)
     while await sample.out.get() is not None:
         pass
     await asyncio.sleep(0)  # the engine comes to its end

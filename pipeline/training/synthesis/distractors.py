@@ -60,7 +60,7 @@ class Distractors:
             if len(found) <= most
         }
 
-    def near(self, question: str, count: int, *, without: Collection[str] = ()) -> list[Passage]:
+    def near(self, question: str, count: int, *, without: Collection[str]) -> list[Passage]:
         """The best `count` passages of documents other than `without`."""
         return list(islice((found for found in self._ranked(question) if found.document_id not in without), count))
 
