@@ -14,6 +14,7 @@ down_revision = "0013"
 branch_labels = None
 depends_on = None
 
+# Written out, as in every migration: what it does must not change with the code. The tests of `pipeline/knowledge/switches.py` run on both.
 _TRIGGERS = (
     "CREATE TRIGGER passages_insert_switches AFTER INSERT ON passages WHEN new.visible"
     " BEGIN UPDATE switches SET number = random(); END",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,22 +29,10 @@ from pipeline.training.preferences.tuning import finetune
 from pipeline.training.rows import file_hash
 from pipeline.training.stopping import Stopped
 from tests.pipeline.training import tiny
+from tests.pipeline.training.interrupting import FILES, Killed, at, kill
 from tests.pipeline.training.preferences.toy import a_line, a_ratings_folder, a_recipe, some_lines
 
-FILES = {"adapter_config.json", "adapter_model.safetensors", "check.json", "log.jsonl", "loss.svg", "manifest.json"}
-
-
-class Killed(BaseException):
-    """Nothing catches it, as nothing catches kill -9."""
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Tiny matrices are slower on several threads, and sums in a fixed order are the same each time."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")
@@ -79,20 +67,6 @@ def train(job: Job, report: Callable[[Any], None] = lambda _: None) -> list[str]
     told: list[str] = []
     finetune(job, report, told.append, lambda _done, _rows: None)
     return told
-
-
-def at(step: int, act: Callable[[], None]) -> Callable[[Any], None]:
-    """A report that acts after `step`."""
-
-    def report(progress: Any) -> None:
-        if progress.step == step:
-            act()
-
-    return report
-
-
-def kill() -> None:
-    raise Killed
 
 
 def interrupt() -> None:
